@@ -1,0 +1,1 @@
+"""Hostmaker: a self-hosted SageMaker Hosting."""

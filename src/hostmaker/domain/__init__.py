@@ -1,0 +1,1 @@
+"""Names the things, as frozen values. Imports nothing but kit's JSON type."""

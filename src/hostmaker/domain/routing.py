@@ -1,0 +1,70 @@
+"""Routing tables: what gateways know of endpoints. A table is an immutable snapshot with a version, swapped whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hostmaker.domain.endpoint_config import RoutingStrategy
+from hostmaker.domain.names import EndpointKey
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRoute:
+    """An instance in service. `slot` is its column in the gateways' shared counts, not reused until acknowledged."""
+
+    instance_id: str
+    slot: int
+    socket: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRoute:
+    """A variant and its instances in service; none: invocations of this variant are answered 503."""
+
+    name: str
+    weight: float
+    strategy: RoutingStrategy = RoutingStrategy.RANDOM
+    instances: tuple[InstanceRoute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRoute:
+    """An endpoint that can be invoked (one that is being created, has failed or is being deleted is not in the table)."""
+
+    key: EndpointKey
+    variants: tuple[VariantRoute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingTable:
+    """All endpoints, at one version. This is also what the table file holds (JSON by `hostmaker.kit.codec`)."""
+
+    version: int
+    account: str
+    boot_id: str
+    endpoints: tuple[EndpointRoute, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """What turns the table of version `base` into the one of `version`."""
+
+    base: int
+    version: int
+    changed: tuple[EndpointRoute, ...] = ()
+    removed: tuple[EndpointKey, ...] = ()
+
+
+class StaleTableError(Exception):
+    """A change was made for another version than the one at hand."""
+
+
+def apply_change(table: RoutingTable, change: TableChange) -> RoutingTable:
+    """Give the table after `change`; raises StaleTableError when it was made for another version."""
+    if change.base != table.version:
+        raise StaleTableError(f"change is for version {change.base}, table has version {table.version}")
+    by_key = {route.key: route for route in table.endpoints}
+    by_key.update({route.key: route for route in change.changed})
+    for key in change.removed:
+        by_key.pop(key, None)
+    return RoutingTable(change.version, table.account, table.boot_id, tuple(by_key[key] for key in sorted(by_key)))

@@ -1,0 +1,1 @@
+"""Tools that any program needs: clock, codec, links, atomic files. Standard library only."""

@@ -1,0 +1,155 @@
+"""What the inside asks of the outside. Each port is small, and has one contract suite for its fake and real adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
+from hostmaker.domain.endpoint_config import EndpointConfig
+from hostmaker.domain.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls, in which region and for which service (from the signature's scope)."""
+
+    access_key_id: str
+    region: str
+    service: str
+
+
+class Verification(Protocol):
+    """The check of one request's signature while its body arrives."""
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes of the body, in turns of any size."""
+        ...
+
+    def finish(self) -> Identity:
+        """Say who calls; raises `domain.errors.AuthError`."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Verifies signatures."""
+
+    def begin(self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], now: float) -> Verification:
+        """Start the check of a request; `target` is the raw path and query, `now` real Unix seconds.
+
+        Header names come in lower case, in the order of arrival, values as sent. Raises `domain.errors.AuthError` at
+        once for what the head alone shows.
+        """
+        ...
+
+
+class Objects(Protocol):
+    """Reads the object store."""
+
+    async def exists(self, bucket: str, key: str) -> bool:
+        """Tell whether an object lies at `key`, or, when `key` ends in `/` or is empty, any object under it.
+
+        Raises ObjectsUnavailable.
+        """
+        ...
+
+
+class ObjectsUnavailable(Exception):
+    """The object store does not answer."""
+
+
+class NameTakenError(Exception):
+    """A resource of that name (in any case) exists."""
+
+
+class ModelStore(Protocol):
+    """Keeps models; names are compared without case, within a region."""
+
+    def add_model(self, model: Model, tags: Sequence[tuple[str, str]]) -> None:
+        """Keep a new model and its tags; raises NameTakenError."""
+        ...
+
+    def model(self, region: str, name: str) -> Model | None:
+        """Give the model of that name."""
+        ...
+
+    def models(self, region: str) -> Sequence[Model]:
+        """Give all models of a region, in no particular order."""
+        ...
+
+    def delete_model(self, region: str, name: str) -> bool:
+        """Forget a model and its tags; False when there was none."""
+        ...
+
+
+class EndpointConfigStore(Protocol):
+    """Keeps endpoint configs; names are compared without case, within a region."""
+
+    def add_endpoint_config(self, config: EndpointConfig, tags: Sequence[tuple[str, str]]) -> None:
+        """Keep a new config and its tags; raises NameTakenError."""
+        ...
+
+    def endpoint_config(self, region: str, name: str) -> EndpointConfig | None:
+        """Give the config of that name."""
+        ...
+
+    def endpoint_configs(self, region: str) -> Sequence[EndpointConfig]:
+        """Give all configs of a region, in no particular order."""
+        ...
+
+    def delete_endpoint_config(self, region: str, name: str) -> bool:
+        """Forget a config and its tags; False when there was none."""
+        ...
+
+
+class EndpointStore(Protocol):
+    """Keeps endpoints: desired (written by control) and recorded (written by the reconciler)."""
+
+    def add_endpoint(self, desired: Desired, recorded: Recorded, tags: Sequence[tuple[str, str]]) -> None:
+        """Keep a new endpoint and its tags; raises NameTakenError."""
+        ...
+
+    def endpoint(self, region: str, name: str) -> Endpoint | None:
+        """Give the endpoint of that name (any case)."""
+        ...
+
+    def endpoints(self, region: str | None = None) -> Sequence[Endpoint]:
+        """Give all endpoints, of one region or of all."""
+        ...
+
+    def put_desired(self, desired: Desired, recorded: Recorded) -> None:
+        """Replace what is desired, and the status that the change itself brings (`Deleting`), in one transaction."""
+        ...
+
+    def record(self, recorded: Recorded, generation: int) -> bool:
+        """Replace what is recorded if the desired generation still is `generation`; False when it is not."""
+        ...
+
+    def forget_endpoint(self, uid: str) -> None:
+        """Drop an endpoint whose deletion is done, and its tags."""
+        ...
+
+    def next_number(self, counter: str) -> int:
+        """Count: 1, 2, 3 ... for each name of a counter, never the same twice (table versions, generations)."""
+        ...
+
+
+class TagStore(Protocol):
+    """Keeps tags by ARN."""
+
+    def tags(self, arn: str) -> dict[str, str] | None:
+        """Give the tags of a resource in the order they were first set; None when no such resource exists."""
+        ...
+
+    def put_tags(self, arn: str, tags: Sequence[tuple[str, str]]) -> None:
+        """Add tags, replacing values of keys that exist."""
+        ...
+
+    def delete_tags(self, arn: str, keys: Sequence[str]) -> None:
+        """Remove tags; absent keys are no error."""
+        ...
+
+
+class Store(ModelStore, EndpointConfigStore, EndpointStore, TagStore, Protocol):
+    """The whole store of control's process."""
