@@ -1,4 +1,4 @@
-"""What the inside asks of the outside. Each port is small, and has one contract suite for its fake and real adapters."""
+"""What the inside asks of the outside. Each port is small, with one contract suite for fake and real adapters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Protocol
 
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
+from hostmaker.domain.fleet import Known, Unknown
+from hostmaker.domain.messages import DesiredInstances
 from hostmaker.domain.model import Model
+from hostmaker.domain.routing import RoutingTable, TableChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +156,31 @@ class TagStore(Protocol):
 
 class Store(ModelStore, EndpointConfigStore, EndpointStore, TagStore, Protocol):
     """The whole store of control's process."""
+
+
+class Node(Protocol):
+    """The machine that runs instances: told what to want, and asked what it has told."""
+
+    def put(self, desired: DesiredInstances) -> None:
+        """Send the whole set that should run; putting the same again is harmless."""
+        ...
+
+    def seen(self) -> Known | Unknown:
+        """Give the facts it told last."""
+        ...
+
+
+class Routes(Protocol):
+    """The gateways: told the routing table, and asked which one they serve."""
+
+    def publish(self, table: RoutingTable, change: TableChange) -> None:
+        """Keep the whole table where a starting gateway finds it, then send the change to those that live."""
+        ...
+
+    def acknowledged(self) -> int | None:
+        """Give the lowest version that every living gateway serves; None when no gateway lives."""
+        ...
+
+    def outstanding(self, slots: Sequence[int]) -> dict[int, int]:
+        """Give the requests inside the instances of these slots, over all living gateways."""
+        ...

@@ -32,7 +32,10 @@ class DesiredVariant:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What was asked for. Written by control alone; `generation` counts its changes. `uid` tells two lives of a name apart."""
+    """What was asked for, written by control alone.
+
+    `generation` counts its changes; `uid` tells two lives of one name apart.
+    """
 
     uid: str
     region: str
@@ -92,13 +95,10 @@ class Recorded:
     status: EndpointStatus
     modified: datetime
     members: tuple[Member, ...] = ()
-    next_ordinal: dict[str, int] = field(default_factory=dict)
+    next_ordinal: dict[str, int] = field(default_factory=dict)  # by variant
+    failures: dict[str, int] = field(default_factory=dict)  # by variant: failed instances since the last healthy one
     images: dict[str, ResolvedImage] = field(default_factory=dict)  # by variant
     failure_reason: str | None = None
-    launching_since: datetime | None = None
-    unserved_since: datetime | None = None
-    retry_at: dict[str, datetime] = field(default_factory=dict)  # by variant: no start before
-    failures: dict[str, int] = field(default_factory=dict)  # by variant: failed starts in a row
 
 
 @dataclass(frozen=True, slots=True)

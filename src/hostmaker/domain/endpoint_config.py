@@ -32,7 +32,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
-    """The resource that CreateEndpointConfig makes. `sent` is the request as it came, echoed by DescribeEndpointConfig."""
+    """The resource that CreateEndpointConfig makes. `sent` is the request as it came, for the echo."""
 
     region: str
     name: str

@@ -1,4 +1,4 @@
-"""What control and its gateways and nodes say to each other over their links (JSON by `hostmaker.kit.codec`, tagged)."""
+"""What control and its gateways and nodes say to each other over their links (tagged JSON of `kit.codec`)."""
 
 from __future__ import annotations
 

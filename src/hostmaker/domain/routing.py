@@ -29,7 +29,7 @@ class VariantRoute:
 
 @dataclass(frozen=True, slots=True)
 class EndpointRoute:
-    """An endpoint that can be invoked (one that is being created, has failed or is being deleted is not in the table)."""
+    """An endpoint that can be invoked: one that is being created or deleted, or has failed, is not in the table."""
 
     key: EndpointKey
     variants: tuple[VariantRoute, ...]

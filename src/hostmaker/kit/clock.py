@@ -1,7 +1,7 @@
 """Platform time and steady time: the only places where the clock of the machine is read.
 
-Platform time stands in all stamps; with a scale of 60 it runs 60 times faster than the machine's, from an anchor that is
-kept in a file, and it never runs backwards. Steady time measures durations and is never scaled.
+Platform time stands in all stamps; with a scale of 60 it runs 60 times faster than the machine's, from an anchor kept
+in a file, and it never runs backwards. Steady time measures durations and is never scaled.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Clock(Protocol):
 
 @dataclass(slots=True)
 class PlatformClock:
-    """Platform time at `scale` platform seconds a real second, from `anchor_platform` at `anchor_real` (Unix seconds)."""
+    """Platform time, `scale` times faster than real time, from `anchor_platform` at `anchor_real` (Unix seconds)."""
 
     scale: float = 1.0
     anchor_real: float = 0.0
@@ -52,7 +52,7 @@ class PlatformClock:
 
 
 def open_clock(path: Path, scale: float) -> PlatformClock:
-    """Continue the clock kept at `path`, or begin one; a change of scale sets a new anchor at the present platform time."""
+    """Continue the clock kept at `path`, or begin one; another scale goes on from the present platform time."""
     real = time.time()
     try:
         kept = json.loads(path.read_text())

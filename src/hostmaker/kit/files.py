@@ -23,7 +23,7 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 class Lock:
-    """An advisory lock on a file, held until `release` or the end of the process (and of children that inherit it: none)."""
+    """An advisory lock on a file, held until `release` or the end of the process; children do not inherit it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,0 +1,165 @@
+"""The loop: look, ask the planner, record, tell. Nothing is decided here, and nothing is waited for.
+
+A tick reads the facts once, records what was decided in the store (if the desired generation still holds), and then
+projects all records onto the world: the node's instance set and the gateways' table, each with a generation of its own.
+Both are whole states, so telling them again after a crash is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from hostmaker.domain.actions import Action, Remove, apply
+from hostmaker.domain.endpoint import Endpoint
+from hostmaker.domain.fleet import InstanceSpec
+from hostmaker.domain.messages import DesiredInstances
+from hostmaker.domain.observed import Observed
+from hostmaker.domain.routing import EndpointRoute, RoutingTable
+from hostmaker.kit.clock import Clock
+from hostmaker.planner.endpoint import Limits, decide, free_slots, timers
+from hostmaker.ports import EndpointStore, Node, Routes
+from hostmaker.reconciler.ages import Ages
+from hostmaker.reconciler.project import routes, table_change, wanted_instances
+
+PASSES_PER_TURN = 20  # decisions that follow one another; the rest waits for the next turn of the event loop
+SLOTS_PER_ENDPOINT = 1024
+
+
+class Timeline(Protocol):
+    """Where what was decided is told to people."""
+
+    def __call__(self, endpoint: Endpoint, action: Action) -> None:
+        """Tell one action of one endpoint."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What the reconciler reaches the world with."""
+
+    store: EndpointStore
+    node: Node
+    routes: Routes
+    clock: Clock
+    tell: Timeline
+
+
+class Reconciler:
+    """Drives every endpoint from what is recorded to what is desired."""
+
+    def __init__(self, hands: Hands, limits: Limits, account: str, boot_id: str, drained: Callable[[], None]) -> None:
+        """`drained` is called when nothing is left to decide; tests and tools wait for it."""
+        self._hands = hands
+        self._limits = limits
+        self._account = account
+        self._boot_id = boot_id
+        self._drained = drained
+        self._ages = Ages()
+        self._wake = asyncio.Event()
+        self._table_version = 0
+        self._routes: tuple[EndpointRoute, ...] | None = None
+        self._generation = 0
+        self._wanted: tuple[InstanceSpec, ...] | None = None
+
+    def wake(self) -> None:
+        """Look again soon: something has changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look and decide for ever; sleeps until woken, or until the earliest moment that a decision waits for."""
+        self.start()
+        while True:
+            self._wake.clear()
+            delay = self.turn()
+            if delay == 0:
+                await asyncio.sleep(0)
+                continue
+            if delay is None:
+                self._drained()
+            try:
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    def start(self) -> None:
+        """Tell the world what the records say, under new generations: what an earlier life told is older than this."""
+        self._project(self._hands.store.endpoints())
+
+    def turn(self) -> float | None:
+        """Decide until nothing follows; gives the seconds to the next look (0: at once, None: when woken)."""
+        for _ in range(PASSES_PER_TURN):
+            acted, delay = self._pass()
+            if not acted:
+                return delay
+        return 0
+
+    def _pass(self) -> tuple[bool, float | None]:
+        endpoints = list(self._hands.store.endpoints())
+        seen = self._observe(endpoints)
+        next_version = self._table_version + 1
+        acted, delays = False, []
+        for index, endpoint in enumerate(endpoints):
+            decision = decide(endpoint, seen, self._limits)
+            if decision.look_again_s is not None:
+                delays.append(decision.look_again_s)
+            if not decision.actions:
+                continue
+            acted = True
+            after = self._record(endpoint, decision.actions, seen, next_version)
+            if after is not None:
+                endpoints[index] = after
+            seen = replace(seen, free_slots=_free(endpoints))
+        self._project(endpoints)
+        return acted, min(delays, default=None)
+
+    def _observe(self, endpoints: Sequence[Endpoint]) -> Observed:
+        taken = [member.slot for endpoint in endpoints for member in endpoint.recorded.members]
+        clock = self._hands.clock
+        names = [name for endpoint in endpoints for name in timers(endpoint)]
+        return Observed(
+            now=clock.now(),
+            node=self._hands.node.seen(),
+            desired_generation=self._generation,
+            acknowledged=self._hands.routes.acknowledged(),
+            outstanding=self._hands.routes.outstanding(taken),
+            age_s=self._ages.read(names, clock.steady()),
+            free_slots=_free(endpoints),
+        )
+
+    def _record(
+        self, endpoint: Endpoint, actions: Sequence[Action], seen: Observed, table_version: int
+    ) -> Endpoint | None:
+        """Keep what was decided; None when the desired state has changed meanwhile, and the decision is void."""
+        recorded = endpoint.recorded
+        for action in actions:
+            recorded = apply(recorded, action, seen.now, table_version)
+        if any(isinstance(action, Remove) for action in actions):
+            self._hands.store.forget_endpoint(endpoint.desired.uid)
+        elif not self._hands.store.record(recorded, endpoint.desired.generation):
+            return None
+        for action in actions:
+            self._hands.tell(endpoint, action)
+        return replace(endpoint, recorded=recorded)
+
+    def _project(self, endpoints: Sequence[Endpoint]) -> None:
+        table = routes(endpoints)
+        if table != self._routes:
+            base, self._table_version = self._table_version, self._hands.store.next_number("table")
+            change = table_change(base, self._table_version, self._routes or (), table)
+            whole = RoutingTable(self._table_version, self._account, self._boot_id, table)
+            self._hands.routes.publish(whole, change)
+            self._routes = table
+        wanted = wanted_instances(endpoints)
+        if wanted != self._wanted:
+            self._generation = self._hands.store.next_number("instances")
+            self._hands.node.put(DesiredInstances(self._generation, wanted))
+            self._wanted = wanted
+
+
+def _free(endpoints: Sequence[Endpoint]) -> tuple[int, ...]:
+    taken = {member.slot for endpoint in endpoints for member in endpoint.recorded.members}
+    return free_slots(taken, SLOTS_PER_ENDPOINT)
