@@ -122,14 +122,11 @@ def _exactly(cls: type) -> typing.Callable[[Any], Any]:
 
 
 def _union_reader(args: tuple[Any, ...]) -> typing.Callable[[Any], Any]:
-    if any(get_origin(arg) is not None and get_origin(arg) is not tuple for arg in args) or (
-        str in args and dict in args
-    ):
-        return lambda item: item  # the recursive `Json` itself
-    readers = [_reader(arg) for arg in args if arg is not type(None)]
-    if len(readers) != 1:
-        return lambda item: item
-    return lambda item: None if item is None else readers[0](item)
+    members = [arg for arg in args if arg is not type(None)]
+    if len(members) != 1:
+        return lambda item: item  # `Json`, the only union of several types in use
+    read = _reader(members[0])
+    return lambda item: None if item is None else read(item)
 
 
 def _dataclass_reader(cls: type) -> typing.Callable[[Any], Any]:

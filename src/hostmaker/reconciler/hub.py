@@ -45,6 +45,7 @@ class Hub:
         self._desired: DesiredInstances | None = None
         self._gateways: dict[int, Link] = {}
         self._acknowledged: dict[int, int] = {}
+        self._published = 0
 
     async def serve(self) -> None:
         """Listen for ever."""
@@ -71,6 +72,7 @@ class Hub:
     def publish(self, table: RoutingTable, change: TableChange) -> None:
         """Write the table file, then send the change to every gateway."""
         write_atomically(self._run_dir / "table.json", json.dumps(encode(table)).encode())
+        self._published = table.version
         for link in self._gateways.values():
             link.send(encode_tagged(TablePush(change)))
 
@@ -105,9 +107,9 @@ class Hub:
     async def _serve_gateway(self, hello: GatewayHello, link: Link) -> None:
         self._gateways[hello.index] = link
         self._acknowledged[hello.index] = hello.version
-        # A gateway that came while a table was being published may have read the older file: an empty change on a base
-        # that it cannot have makes it read the file again.
-        link.send(encode_tagged(TablePush(TableChange(base=-1, version=-1))))
+        if hello.version != self._published:
+            # It read the table file before the newest was there; a base that it cannot have makes it read again.
+            link.send(encode_tagged(TablePush(TableChange(base=-1, version=self._published))))
         self.wake()
         try:
             async for document in link.receive():

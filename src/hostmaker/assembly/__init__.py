@@ -1,0 +1,1 @@
+"""Reads settings once and joins concrete rooms: one entry point a role."""

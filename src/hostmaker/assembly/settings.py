@@ -1,0 +1,191 @@
+"""Every setting of a server with its default, in one place; the reference documentation lists them from here."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from hostmaker.kit.codec import decode, encode
+
+DEFAULT_PORT = 4747
+LONGEST_RUN_DIR = 70  # a unix socket's path has at most 107 bytes; ours add up to 30
+
+
+class SettingError(ValueError):
+    """A setting that does not exist, or a value that it cannot have; the message says what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySection:
+    """`gateway.*`"""
+
+    count: int = field(default=0, metadata={"doc": "gateway processes; 0: one a core, at most 4"})
+    hosts: str = field(default="", metadata={"doc": "further Host names to answer to, separated by commas"})
+    invocation_timeout_s: float = field(default=60.0, metadata={"doc": "seconds a model may take to answer"})
+    bytes_in_flight: int = field(default=256 * 1024 * 1024, metadata={"doc": "bytes of bodies held, all connections"})
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSection:
+    """`control.*`"""
+
+    strict: bool = field(default=False, metadata={"doc": "refuse members that are without effect here"})
+    allow_delete_in_progress: bool = field(default=False, metadata={"doc": "DeleteEndpoint while Creating"})
+    instance_types: str = field(default="", metadata={"doc": "further instance types to accept, by commas"})
+    drain_s: float = field(default=60.0, metadata={"doc": "seconds a request may hold up the stop of its instance"})
+    out_of_service_s: float = field(default=300.0, metadata={"doc": "seconds without a healthy instance"})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSection:
+    """`node.*`"""
+
+    prepare_concurrency: int = field(default=4, metadata={"doc": "downloads and environment builds at once"})
+    stop_grace_s: float = field(default=30.0, metadata={"doc": "seconds between SIGTERM and SIGKILL of an instance"})
+    startup_timeout_s: float = field(default=480.0, metadata={"doc": "start-up window when the config gives none"})
+    runtimes: str = field(default="", metadata={"doc": "path of a further runtimes.toml"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectsSection:
+    """`objects.*`"""
+
+    endpoint_url: str = field(default="", metadata={"doc": "an S3 to use instead of the SeaweedFS that comes along"})
+    access_key_id: str = field(default="", metadata={"doc": "its key"})
+    secret_access_key: str = field(default="", metadata={"doc": "its secret"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `hostmaker up` was asked for. Top-level settings have options or names of their own."""
+
+    data_dir: str
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    region: str = "us-east-1"
+    account_id: str = "123456789012"
+    auth: bool = True
+    time_scale: float = 1.0
+    ready_file: str | None = None
+    gateway: GatewaySection = field(default_factory=GatewaySection)
+    control: ControlSection = field(default_factory=ControlSection)
+    node: NodeSection = field(default_factory=NodeSection)
+    objects: ObjectsSection = field(default_factory=ObjectsSection)
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return Path(self.data_dir)
+
+    @property
+    def run(self) -> Path:
+        """Where sockets and the routing table lie: in the data directory, unless its path is too long for sockets."""
+        inside = self.data / "run"
+        if len(os.fsencode(inside)) <= LONGEST_RUN_DIR:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"hostmaker-{os.getuid()}-{digest}"
+
+    @property
+    def gateways(self) -> int:
+        """How many gateway processes run."""
+        return self.gateway.count or min(os.cpu_count() or 1, 4)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether only this machine can reach the port."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+
+ALIASES = {"strict": "control.strict"}
+
+
+def with_setting(settings: Settings, assignment: str) -> Settings:
+    """Apply one `section.key=value` (or `region=...`, `account_id=...`, `strict=...`); raises SettingError."""
+    name, equals, text = assignment.partition("=")
+    if not equals:
+        raise SettingError(f"--set takes section.key=value, not {assignment!r}.")
+    path = ALIASES.get(name, name).split(".")
+    if path[-1:] == [""] or len(path) > 2 or (len(path) == 1 and path[0] not in ("region", "account_id")):
+        raise SettingError(_unknown(name))
+    return _assign(settings, path, name, text)
+
+
+def _assign(target: Any, path: list[str], name: str, text: str) -> Any:
+    hints = get_type_hints(type(target))
+    if path[0] not in hints:
+        raise SettingError(_unknown(name))
+    if len(path) == 1:
+        return dataclasses.replace(target, **{path[0]: _parse(hints[path[0]], name, text)})
+    section = getattr(target, path[0])
+    if not dataclasses.is_dataclass(section):
+        raise SettingError(_unknown(name))
+    return dataclasses.replace(target, **{path[0]: _assign(section, path[1:], name, text)})
+
+
+def _parse(kind: type, name: str, text: str) -> object:
+    if kind is bool:
+        if text.lower() in ("true", "on", "1", "yes"):
+            return True
+        if text.lower() in ("false", "off", "0", "no"):
+            return False
+        raise SettingError(f"{name} is true or false, not {text!r}.")
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise SettingError(f"{name} is of type {kind.__name__}, not {text!r}.") from error
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Give name, default and meaning of every setting that `--set` takes, for `--help` and the reference."""
+    found = [
+        ("region", "us-east-1", "region of requests that are not signed"),
+        ("account_id", "123456789012", "account"),
+    ]
+    for section in dataclasses.fields(Settings):
+        default = section.default_factory() if section.default_factory is not dataclasses.MISSING else None
+        if dataclasses.is_dataclass(default) and not isinstance(default, type):
+            keys = dataclasses.fields(default)
+            found += [(f"{section.name}.{key.name}", str(key.default), str(key.metadata["doc"])) for key in keys]
+    return found
+
+
+def _unknown(name: str) -> str:
+    return f"There is no setting {name!r}. Settings: {', '.join(row[0] for row in rows())}."
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Settings and what the supervisor has found out, as it hands them to its roles."""
+
+    settings: Settings
+    port: int
+    s3_url: str
+    s3_access_key_id: str
+    s3_secret_access_key: str
+
+
+def write_joined(joined: Joined, path: Path) -> None:
+    """Keep what roles need; the file holds a secret and is for this user alone."""
+    from hostmaker.kit.files import write_atomically
+
+    write_atomically(path, json.dumps(encode(joined)).encode())
+
+
+def read_joined(path: Path) -> Joined:
+    """Read what the supervisor has written."""
+    return decode(Joined, json.loads(path.read_text()))
+
+
+def default_data_dir() -> Path:
+    """Give the data directory of someone who names none: `HOSTMAKER_DATA_DIR`, else below the user's data directory."""
+    if named := os.environ.get("HOSTMAKER_DATA_DIR"):
+        return Path(named).absolute()
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "hostmaker"

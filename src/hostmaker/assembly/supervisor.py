@@ -1,0 +1,218 @@
+"""The supervisor: holds the listening socket, starts the roles, restarts those that die, and ends them in order.
+
+It serves nothing itself. When it ends without being asked, its roles end too (their lifeline closes); keepers and
+instances live on until the next `up` adopts them, or `down` ends them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+
+from hostmaker.assembly.ready import ReadyFiles, Server, keeper_pid, wait_until_answering
+from hostmaker.assembly.role import Role, our_role
+from hostmaker.assembly.settings import Joined, Settings, write_joined
+from hostmaker.assembly.store import store_role
+from hostmaker.auth.credentials import open_credentials
+from hostmaker.kit.backoff import backoff_s
+from hostmaker.kit.clock import open_clock
+from hostmaker.kit.codec import decode
+from hostmaker.kit.files import Lock, lock_holder
+from hostmaker.kit.roles import die_with_parent
+
+log = logging.getLogger("hostmaker")
+STEADY_AFTER_S = 10.0  # a role that lived this long starts again at once
+STOP_GRACE_S = 10.0
+BACKLOG = 2048
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do."""
+
+
+class Supervisor:
+    """One server on one data directory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = Lock(settings.data / "lock")
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._stopping = False
+        self._lifeline_read, self._lifeline_write = os.pipe()
+        self._listener: socket.socket | None = None
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; raises StartError."""
+        began = time.monotonic()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        self._take_data_dir()
+        self._listener = self._listen()
+        credentials = open_credentials(self._settings.data / "credentials.json")
+        open_clock(self._settings.data / "clock.json", self._settings.time_scale)
+        store, s3 = store_role(self._settings, credentials)
+        joined = Joined(self._settings, self._listener.getsockname()[1], *s3)
+        write_joined(joined, self._settings.run / "settings.json")
+        server = Server(self._settings, joined.port, credentials, s3[0])
+        ready = ReadyFiles(server)
+        roles = [
+            *([store] if store else []),
+            our_role("node", self._settings.run),
+            our_role("control", self._settings.run),
+        ]
+        roles += [our_role("gateway", self._settings.run, index) for index in range(self._settings.gateways)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._keep(role, ready)) for role in roles]
+                announcing = group.create_task(self._announce(server, ready, began))
+                await stop.wait()
+                self._stopping = True
+                announcing.cancel()
+                log.info("stopping: instances and roles are being ended")
+                await self._stop(roles)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            ready.remove()
+            for leftover in self._settings.run.glob("*.sock"):
+                leftover.unlink(missing_ok=True)
+            self._lock.release()
+        log.info("stopped")
+
+    def _take_data_dir(self) -> None:
+        for directory in (
+            self._settings.data,
+            self._settings.run,
+            self._settings.run / "gateways",
+            self._settings.run / "i",
+        ):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if directory.stat().st_uid != os.getuid():
+                raise StartError(f"{directory} belongs to another user. Name another directory with --data-dir.")
+        self._settings.data.chmod(0o700)
+        if not self._lock.acquire():
+            holder = lock_holder(self._settings.data / "lock")
+            raise StartError(
+                f"A server (process {holder}) already runs on {self._settings.data}. "
+                f"Stop it with `hostmaker down --data-dir {self._settings.data}`, or name another with --data-dir."
+            )
+
+    def _listen(self) -> socket.socket:
+        settings = self._settings
+        if not settings.auth and not settings.is_loopback:
+            raise StartError(f"--auth off is for loopback addresses only, not for {settings.host}. Leave it on.")
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise StartError(
+                f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+                "Name another port with --port, or --port 0 for any that is free."
+            ) from error
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        return listener
+
+    async def _announce(self, server: Server, ready: ReadyFiles, began: float) -> None:
+        await wait_until_answering(server)
+        ready.write(self._pids())
+        log.info("ready after %.1f s at %s", time.monotonic() - began, server.endpoint_url)
+        log.info('in another terminal: eval "$(hostmaker env --data-dir %s)"', self._settings.data)
+
+    async def _keep(self, role: Role, ready: ReadyFiles) -> None:
+        """Run one role for as long as the server lives."""
+        quick_ends = 0
+        while not self._stopping:
+            started = time.monotonic()
+            process = self._processes[role.label] = await self._spawn(role)
+            if ready.is_written:
+                ready.write(self._pids())
+            code = await process.wait()
+            if self._stopping:
+                return
+            quick_ends = quick_ends + 1 if time.monotonic() - started < STEADY_AFTER_S else 0
+            wait_s = backoff_s(quick_ends - 2, 0.1, 5.0) if quick_ends > 1 else 0.0
+            log.warning("%s ended with %s; it starts again in %.1f s", role.label, _how(code), wait_s)
+            await asyncio.sleep(wait_s)
+
+    async def _spawn(self, role: Role) -> asyncio.subprocess.Process:
+        assert self._listener is not None
+        environment = {**os.environ, **dict(role.environment), "HOSTMAKER_LIFELINE": str(self._lifeline_read)}
+        passed = [self._lifeline_read]
+        if role.name == "gateway":
+            environment["HOSTMAKER_LISTENER"] = str(self._listener.fileno())
+            passed.append(self._listener.fileno())
+        return await asyncio.create_subprocess_exec(
+            *role.argv,
+            env=environment,
+            pass_fds=passed if role.is_ours else (),
+            stdin=asyncio.subprocess.DEVNULL,
+            preexec_fn=None if role.is_ours else die_with_parent,
+            start_new_session=True,  # Ctrl-C in the terminal asks the supervisor, which ends the roles in order
+        )
+
+    async def _stop(self, roles: list[Role]) -> None:
+        """End the roles from the outside in: no new request comes in while those inside are being finished."""
+        for name in ("gateway", "node", "control", "store"):
+            labels = [role.label for role in roles if role.name == name]
+            await asyncio.gather(*(self._end(label) for label in labels))
+
+    async def _end(self, label: str) -> None:
+        process = self._processes.get(label)
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        grace = STOP_GRACE_S + (self._settings.node.stop_grace_s if label == "node" else 0)
+        try:
+            async with asyncio.timeout(grace):
+                await process.wait()
+        except TimeoutError:
+            log.warning("%s did not end in %.0f s and is killed", label, grace)
+            process.kill()
+            await process.wait()
+
+    def _pids(self) -> dict[str, list[int]]:
+        pids: dict[str, list[int]] = {"supervisor": [os.getpid()]}
+        for label, process in sorted(self._processes.items()):
+            pids.setdefault(label.partition("-")[0], []).append(process.pid)
+        keeper = keeper_pid(self._settings.run / "keeper.sock")
+        pids["keeper"] = [keeper] if keeper else []
+        return pids
+
+
+def _how(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def main() -> None:
+    """Entry point of the process that `hostmaker up` becomes."""
+    parser = argparse.ArgumentParser(prog="hostmaker supervisor")
+    parser.add_argument("--settings", required=True, help="JSON")
+    settings = decode(Settings, json.loads(parser.parse_args().settings))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(Supervisor(settings).run())
+    except StartError as error:
+        sys.exit(f"hostmaker: {error}")
+    except BaseExceptionGroup as group:
+        raised = group.subgroup(StartError)
+        if raised is None:
+            raise
+        sys.exit(f"hostmaker: {raised.exceptions[0]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Lets people and scripts in: the command `hostmaker`."""

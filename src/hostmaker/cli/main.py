@@ -1,0 +1,125 @@
+"""The command `hostmaker`. Imports what a command needs when it runs: `--help` must come at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    help="A self-hosted SageMaker Hosting: point boto3, the AWS CLI or the SageMaker SDK at it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DataDir = Annotated[Optional[Path], typer.Option("--data-dir", help="Where everything is kept.")]  # noqa: UP045
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any that is free.")] = 4747,
+    data_dir: DataDir = None,
+    time_scale: Annotated[float, typer.Option(min=0.001, help="Platform seconds a real second.")] = 1.0,
+    auth: Annotated[str, typer.Option(help="Verify signatures: on, or off (loopback only).")] = "on",
+    ready_file: Annotated[Optional[Path], typer.Option(help="Written as JSON when ready.")] = None,  # noqa: UP045
+    assignments: Annotated[Optional[list[str]], typer.Option("--set", help="section.key=value")] = None,  # noqa: UP045
+) -> None:
+    """Start a server in the foreground; Ctrl-C or `hostmaker down` ends it, instances too."""
+    from hostmaker.assembly.settings import SettingError, Settings, default_data_dir, with_setting
+    from hostmaker.kit.codec import encode
+
+    if auth not in ("on", "off"):
+        raise typer.BadParameter(f"--auth is on or off, not {auth!r}.")
+    settings = Settings(
+        data_dir=str((data_dir or default_data_dir()).absolute()),
+        host=host,
+        port=port,
+        auth=auth == "on",
+        time_scale=time_scale,
+        ready_file=str(ready_file.absolute()) if ready_file else None,
+    )
+    try:
+        for assignment in assignments or ():
+            settings = with_setting(settings, assignment)
+    except SettingError as error:
+        raise typer.BadParameter(str(error)) from error
+    document = json.dumps(encode(replace(settings)))
+    # The supervisor takes this process's place: its own name in the process list, and no command line in its memory.
+    argv = [sys.executable, "-m", "hostmaker.assembly.supervisor", "--settings", document]
+    os.execv(sys.executable, argv)  # noqa: S606
+
+
+@app.command()
+def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """End the server of a data directory and everything it runs; its endpoints come back with the next `up`."""
+    from hostmaker.cli.server import stop_server
+
+    told = stop_server(_directory(data_dir))
+    typer.echo(json.dumps({"stopped": told is not None}) if as_json else told or "No server was running.")
+
+
+@app.command()
+def status(
+    endpoint: Annotated[Optional[str], typer.Argument(help="One endpoint; all when left out.")] = None,  # noqa: UP045
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the server, its endpoints and their instances, with the cause of each failure."""
+    from hostmaker.cli.status import show_status
+
+    show_status(_directory(data_dir), endpoint, as_json)
+
+
+@app.command()
+def env(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Print the lines that point boto3, the AWS CLI and SDKs here: eval "$(hostmaker env)"."""
+    from hostmaker.cli.server import client_environment, read_ready
+
+    variables = client_environment(read_ready(_directory(data_dir)))
+    if as_json:
+        typer.echo(json.dumps(variables))
+        return
+    for name, value in variables.items():
+        typer.echo(f"export {name}={value}")
+
+
+@app.command()
+def logs(
+    endpoint: Annotated[str, typer.Argument(help="Name of the endpoint.")],
+    instance: Annotated[Optional[str], typer.Option(help="One instance, by the start of its id.")] = None,  # noqa: UP045
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Last lines of each instance.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come, until Ctrl-C.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what the instances of an endpoint have written, and what the platform says about them."""
+    from hostmaker.cli.logs import show_logs
+
+    show_logs(_directory(data_dir), endpoint, instance, lines, follow, as_json)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Check this machine and, if it runs, the server; says what to do about each finding. Exit code 1 on a problem."""
+    from hostmaker.cli.doctor import examine
+
+    examine(_directory(data_dir), as_json)
+
+
+def _directory(named: Path | None) -> Path:
+    from hostmaker.assembly.settings import default_data_dir
+
+    return (named or default_data_dir()).absolute()
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,86 @@
+"""Finds a running server by its data directory, and ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import typer
+
+from hostmaker.assembly.ready import keeper_pid
+from hostmaker.assembly.settings import Settings
+from hostmaker.kit.files import lock_holder
+
+STOP_LIMIT_S = 90.0
+
+
+def read_ready(data_dir: Path) -> Mapping[str, Any]:
+    """Give the ready file's document; ends the command with a sentence when there is no server."""
+    try:
+        return cast(Mapping[str, Any], json.loads((data_dir / "ready.json").read_text()))
+    except FileNotFoundError:
+        starting = lock_holder(data_dir / "lock")
+        state = f"The server (process {starting}) is still starting" if starting else "No server runs"
+        typer.echo(f"{state} on {data_dir}. Start one with: hostmaker up --data-dir {data_dir}", err=True)
+        raise typer.Exit(1) from None
+
+
+def client_environment(ready: Mapping[str, Any]) -> dict[str, str]:
+    """Give the variables that AWS clients read."""
+    return {
+        "AWS_ENDPOINT_URL": ready["endpoint_url"],
+        "AWS_ACCESS_KEY_ID": ready["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": ready["secret_access_key"],
+        "AWS_DEFAULT_REGION": ready["region"],
+        "AWS_REGION": ready["region"],
+        "HOSTMAKER_S3_URL": ready["s3_url"],
+    }
+
+
+def stop_server(data_dir: Path) -> str | None:
+    """End the server, or the instances that a killed server left; says what was ended, None when nothing ran."""
+    supervisor = lock_holder(data_dir / "lock")
+    if supervisor:
+        os.kill(supervisor, signal.SIGTERM)
+        _wait(lambda: lock_holder(data_dir / "lock") is None, f"Process {supervisor}")
+        return f"Stopped the server (process {supervisor}) on {data_dir}."
+    path = Settings(str(data_dir)).run / "keeper.sock"
+    keeper = keeper_pid(path)
+    if keeper is None:
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(STOP_LIMIT_S)
+        client.connect(str(path))
+        client.sendall(b'{"op":"shutdown","grace_s":30}\n')
+        client.recv(4096)
+    return f"Stopped the instances (keeper {keeper}) that an earlier server had left on {data_dir}."
+
+
+def _wait(is_done: Any, what: str) -> None:
+    deadline = time.monotonic() + STOP_LIMIT_S
+    while not is_done():
+        if time.monotonic() > deadline:
+            typer.echo(f"{what} has not ended in {STOP_LIMIT_S:.0f} s.", err=True)
+            raise typer.Exit(1)
+        time.sleep(0.05)
+
+
+def ask_control(data_dir: Path, target: str) -> Any:
+    """GET a path of the management API's own pages over control's unix socket; ends the command when it is away."""
+    read_ready(data_dir)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(10)
+        try:
+            client.connect(str(Settings(str(data_dir)).run / "control.sock"))
+            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            received = b"".join(iter(lambda: client.recv(65536), b""))
+        except OSError as error:
+            typer.echo(f"Control does not answer ({error}); it is being started again. Try once more.", err=True)
+            raise typer.Exit(1) from error
+    return json.loads(received.partition(b"\r\n\r\n")[2])

@@ -1,0 +1,51 @@
+"""`hostmaker status`: the server, its endpoints and their instances, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hostmaker.cli.server import ask_control, read_ready
+
+
+def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
+    """Print what runs; exit code 1 when the endpoint asked for does not exist."""
+    ready = read_ready(data_dir)
+    endpoints = ask_control(data_dir, "/_hostmaker/status")["endpoints"]
+    if endpoint is not None:
+        endpoints = [item for item in endpoints if item["name"].lower() == endpoint.lower()]
+    if as_json:
+        document = {key: ready[key] for key in ("endpoint_url", "region", "account_id", "pids")}
+        typer.echo(json.dumps({**document, "endpoints": endpoints}, indent=1))
+    else:
+        _print(ready, endpoints, endpoint)
+    if endpoint is not None and not endpoints:
+        raise typer.Exit(1)
+
+
+def _print(ready: Any, endpoints: list[Any], asked: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"Server at [bold]{ready['endpoint_url']}[/] (process {ready['pids']['supervisor'][0]})")
+    if not endpoints:
+        console.print(f"There is no endpoint {asked!r}." if asked else "No endpoints yet.")
+        return
+    table = Table("endpoint", "status", "config", "variant", "instance", "state", "process", "since", box=None)
+    for item in endpoints:
+        name, state, config = item["name"], item["status"], item["config"]
+        for instance in item["instances"] or [{}]:
+            shown = [instance.get(key) for key in ("variant", "id", "state", "pid", "since")]
+            table.add_row(name, state, config, *("" if cell is None else str(cell) for cell in shown))
+            name = state = config = ""
+    console.print(table)
+    for item in endpoints:
+        if reason := item.get("failure_reason"):
+            console.print(f"\n[bold]{item['name']}[/]: {reason}", highlight=False)
+        for instance in item["instances"]:
+            if cause := (instance.get("failure") or {}).get("cause"):
+                console.print(f"  {instance['id']}: {cause}", highlight=False)
