@@ -76,7 +76,9 @@ def _server(data_dir: Path) -> Iterator[Finding]:
             "`hostmaker up` takes them over, `hostmaker down` ends them.",
         )
     elif not (data_dir / "ready.json").exists():
-        yield Finding("problem", f"The server (process {supervisor}) is not ready.", "Look at what `hostmaker up` prints.")
+        yield Finding(
+            "problem", f"The server (process {supervisor}) is not ready.", "Look at what `hostmaker up` prints."
+        )
     else:
         ready = json.loads((data_dir / "ready.json").read_text())
         yield Finding("ok", f"The server (process {supervisor}) is ready at {ready['endpoint_url']}")

@@ -18,7 +18,9 @@ def show_logs(data_dir: Path, endpoint: str, instance: str | None, lines: int, f
     files = _files(data_dir, endpoint, instance)
     if not files and not follow:
         known = sorted({path.name for path in (data_dir / "logs").glob("*/*") if path.is_dir()})
-        typer.echo(f"There is no log of endpoint {endpoint!r}. Endpoints with logs: {', '.join(known) or 'none'}.", err=True)
+        typer.echo(
+            f"There is no log of endpoint {endpoint!r}. Endpoints with logs: {', '.join(known) or 'none'}.", err=True
+        )
         raise typer.Exit(1)
     for path in files:
         offsets[path] = path.stat().st_size

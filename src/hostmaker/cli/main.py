@@ -16,6 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help must come at once; rich is imported by the commands that draw tables
 )
 
 DataDir = Annotated[Optional[Path], typer.Option("--data-dir", help="Where everything is kept.")]  # noqa: UP045

@@ -1,0 +1,44 @@
+"""The role `gateway`: serves the shared listening socket; several of them run side by side."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from hostmaker.assembly.role import Start, start_role
+from hostmaker.auth.credentials import open_credentials
+from hostmaker.auth.sigv4 import SigV4Authenticator
+from hostmaker.gateway.server import Gateway, GatewaySettings
+from hostmaker.kit.clock import open_clock
+from hostmaker.wire.rest_json import check_invocation_headers
+
+
+async def main(start: Start) -> None:
+    """Serve until cancelled."""
+    settings = start.joined.settings
+    credentials = open_credentials(settings.data / "credentials.json")
+    clock = open_clock(settings.data / "clock.json", settings.time_scale)
+    authenticator = SigV4Authenticator({credentials.access_key_id: credentials.secret_access_key})
+    host, _, port = start.joined.s3_url.partition("://")[2].rstrip("/").rpartition(":")
+    assert start.listener is not None
+    gateway = Gateway(
+        GatewaySettings(
+            index=start.index,
+            account=settings.account_id,
+            default_region=settings.region,
+            run_dir=start.run_dir,
+            hosts=tuple(name for name in (settings.host, *settings.gateway.hosts.split(",")) if name),
+            s3_address=(host, int(port)),
+            invocation_timeout_s=settings.gateway.invocation_timeout_s,
+            bytes_in_flight=settings.gateway.bytes_in_flight,
+        ),
+        authenticator if settings.auth else None,
+        check_invocation_headers,
+        clock.seconds,
+        time.time,
+    )
+    await gateway.serve(socket.socket(fileno=start.listener))
+
+
+if __name__ == "__main__":
+    start_role("gateway", main)
