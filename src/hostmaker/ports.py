@@ -62,6 +62,10 @@ class ObjectsUnavailable(Exception):
     """The object store does not answer."""
 
 
+class StoreUnavailableError(Exception):
+    """The store does not take a write (disk full, file gone): what was asked has not happened."""
+
+
 class NameTakenError(Exception):
     """A resource of that name (in any case) exists."""
 

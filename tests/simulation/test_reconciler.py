@@ -1,4 +1,4 @@
-"""The true reconciler and planner against a simulated node and gateways: seeds, restarts at every tick, lost messages."""
+"""The true reconciler and planner against a simulated node and gateways: seeds, and restarts at every tick."""
 
 from __future__ import annotations
 

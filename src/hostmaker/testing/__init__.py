@@ -1,0 +1,1 @@
+"""Fakes that stand at the ports, for our tests and for users': each passes the contract suite of the real adapter."""
