@@ -1,0 +1,146 @@
+"""From the bytes of a management request to a `Call`. The signature has been verified by then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hostmaker.domain.errors import UnknownOperationException, ValidationError, ValidationException
+from hostmaker.kit.json_value import Json
+from hostmaker.wire import json_protocol, query
+from hostmaker.wire.body import unpack
+from hostmaker.wire.service_model import Operation, Protocol, Service, Shape, management_services
+from hostmaker.wire.validate import find_violations, sentence
+
+__all__ = ["Call", "Protocol", "parse", "protocol_of", "service_of"]
+
+_TARGET = "x-amz-target"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that is valid by the model: timestamps are float epoch seconds, blobs base64 text."""
+
+    service: str
+    operation: str
+    protocol: Protocol
+    input: dict[str, Json]
+
+
+def parse(
+    method: str,
+    path: str,
+    query: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    scope_service: str | None,
+    extra_instance_types: frozenset[str] = frozenset(),
+) -> Call:
+    """Give the call that a request makes. Header names are lower-case; `scope_service` is the signature's, if any.
+
+    Routes by `X-Amz-Target`, then by the scope, then by `Action=`. Raises UnknownOperationException,
+    SerializationException, and ValidationException (Query: ValidationError) in AWS's sentences.
+    """
+    if _TARGET in headers:
+        return _parse_json(method, path, headers, body, extra_instance_types)
+    if path == "/" and method in ("GET", "POST"):
+        return _parse_query(query, headers, body, scope_service)
+    raise UnknownOperationException(f"{method} {path} names no operation. Management requests are POST /.")
+
+
+def protocol_of(
+    method: str, path: str, query: str, headers: Mapping[str, str], scope_service: str | None = None
+) -> Protocol:
+    """Give the protocol to answer an error in, also for a request that cannot be parsed."""
+    content_type = headers.get("content-type", "")
+    if _TARGET in headers or content_type.startswith("application/x-amz-json"):
+        return Protocol.JSON_1_0 if content_type.startswith("application/x-amz-json-1.0") else Protocol.JSON_1_1
+    if path.startswith("/endpoints/"):
+        return Protocol.REST_JSON
+    if content_type.startswith("application/x-www-form-urlencoded") or "Action=" in query:
+        return Protocol.QUERY
+    service = _by_scope(scope_service)
+    return service.protocol if service else Protocol.JSON_1_1
+
+
+def service_of(headers: Mapping[str, str], scope_service: str | None) -> str | None:
+    """Give the name of the service that is asked, as `error_answer` wants it; None when that cannot be told."""
+    prefix = headers.get(_TARGET, "").rpartition(".")[0]
+    service = _by_target(prefix) if prefix else _by_scope(scope_service)
+    return service.name if service else None
+
+
+def _parse_json(method: str, path: str, headers: Mapping[str, str], body: bytes, extra: frozenset[str]) -> Call:
+    target = headers[_TARGET]
+    prefix, _, name = target.rpartition(".")
+    service = _by_target(prefix)
+    if service is None:
+        raise UnknownOperationException(f"{_short(target)} is not served here. {_served_targets()}")
+    if (method, path) != ("POST", "/"):
+        raise UnknownOperationException(f"{_short(target)} is asked by POST /, not by {method} {_short(path)}.")
+    operation = _operation(service, name)
+    value = json_protocol.read_body(operation.input, unpack(body, headers.get("content-encoding", "")))
+    if found := _violations(operation.input, value, extra):
+        raise ValidationException(sentence(found))
+    return Call(service.name, name, protocol_of(method, path, "", headers), value)
+
+
+def _parse_query(text: str, headers: Mapping[str, str], body: bytes, scope_service: str | None) -> Call:
+    form = query.read_form(text, unpack(body, headers.get("content-encoding", "")) if _is_form(headers) else b"")
+    name = form.get("Action")
+    if name is None:
+        raise UnknownOperationException("The request names no operation: neither X-Amz-Target nor Action= is there.")
+    service = _by_scope(scope_service) or _by_action(name)
+    if service is None or service.protocol is not Protocol.QUERY:
+        where = f" of service {scope_service}" if scope_service else ""
+        raise UnknownOperationException(f"{_short(name)}{where} is not served here. {_served_actions()}")
+    operation = _operation(service, name)
+    value = query.read_parameters(operation.input, form)
+    if found := _violations(operation.input, value, frozenset()):
+        raise ValidationError(sentence(found))
+    return Call(service.name, name, Protocol.QUERY, value)
+
+
+def _violations(shape: Shape | None, value: dict[str, Json], extra: frozenset[str]) -> tuple[str, ...]:
+    return find_violations(shape, value, extra) if shape else ()
+
+
+def _operation(service: Service, name: str) -> Operation:
+    if (operation := service.operations.get(name)) is None:
+        served = ", ".join(service.operations)
+        raise UnknownOperationException(f"{service.name} {_short(name)} is not served here. Served: {served}.")
+    return operation
+
+
+def _by_target(prefix: str) -> Service | None:
+    return next((service for service in management_services() if service.target_prefix == prefix), None)
+
+
+def _by_scope(scope_service: str | None) -> Service | None:
+    if scope_service is None:
+        return None
+    return next((service for service in management_services() if service.signing_name == scope_service), None)
+
+
+def _by_action(name: str) -> Service | None:
+    services = (service for service in management_services() if service.protocol is Protocol.QUERY)
+    return next((service for service in services if name in service.operations), None)
+
+
+def _is_form(headers: Mapping[str, str]) -> bool:
+    kind = headers.get("content-type", "")
+    return not kind or kind.startswith(("application/x-www-form-urlencoded", "text/plain"))
+
+
+def _served_targets() -> str:
+    served = (service for service in management_services() if service.target_prefix)
+    return f"Served: {', '.join(f'{service.name} ({service.target_prefix}.*)' for service in served)}."
+
+
+def _served_actions() -> str:
+    served = (service for service in management_services() if service.protocol is Protocol.QUERY)
+    return "Served: " + "; ".join(service.name + ": " + ", ".join(service.operations) for service in served) + "."
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 256 else text[:256] + "..."
