@@ -40,8 +40,9 @@ def read_parameters(shape: Shape | None, form: Mapping[str, str]) -> dict[str, J
     tree = _grow({name: value for name, value in form.items() if name not in _COMMON})
     value = _take_structure(shape, tree, "") if shape else {}
     if unknown := list(_leaves(tree, "")):
+        names = ", ".join(repr(name[:128]) for name in unknown[:16])
         raise ValidationError(
-            f"Parameter {', '.join(repr(name[:128]) for name in unknown[:16])} is not known to this version of Hostmaker. "
+            f"Parameter {names} is not known to this version of Hostmaker. "
             f"Known parameters: {', '.join(shape.members) if shape else 'none'}."
         )
     return cast(dict[str, Json], read_value(shape, value)) if shape else {}

@@ -52,8 +52,9 @@ def read_value(shape: Shape, value: Json, path: str = "") -> Json:
 def _read_structure(shape: Shape, value: Mapping[str, Json], path: str) -> Json:
     if unknown := [name for name in value if name not in shape.members]:
         where = f"'{path}'" if path else "the request"
+        names = ", ".join(repr(name[:128]) for name in unknown[:16])
         raise ValidationException(
-            f"Member {', '.join(repr(name[:128]) for name in unknown[:16])} of {where} is not known to this version of Hostmaker. "
+            f"Member {names} of {where} is not known to this version of Hostmaker. "
             f"Known members: {', '.join(shape.members)}."
         )
     prefix = f"{path}." if path else ""
