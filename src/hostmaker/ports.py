@@ -53,13 +53,17 @@ class Objects(Protocol):
     async def exists(self, bucket: str, key: str) -> bool:
         """Tell whether an object lies at `key`, or, when `key` ends in `/` or is empty, any object under it.
 
-        Raises ObjectsUnavailable.
+        Raises ObjectsUnavailableError.
         """
         ...
 
 
-class ObjectsUnavailable(Exception):
+class ObjectsUnavailableError(Exception):
     """The object store does not answer."""
+
+
+class ObjectMissingError(Exception):
+    """There is no such object."""
 
 
 class StoreUnavailableError(Exception):

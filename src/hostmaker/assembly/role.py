@@ -25,6 +25,7 @@ class Role:
     index: int = 0
     environment: tuple[tuple[str, str], ...] = ()
     is_ours: bool = True  # reads its lifeline; a foreign program is killed by the kernel instead
+    leftovers: tuple[Path, ...] = ()  # files that it leaves behind
 
     @property
     def label(self) -> str:
@@ -64,7 +65,8 @@ def start_role(
         lifeline=_descriptor("HOSTMAKER_LIFELINE"),
         listener=_descriptor("HOSTMAKER_LISTENER"),
     )
-    asyncio.run(run_until_stopped(main(start), start.lifeline), loop_factory=_loop_factory())
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run_until_stopped(main(start), start.lifeline))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

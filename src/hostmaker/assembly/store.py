@@ -13,7 +13,11 @@ def store_role(settings: Settings, credentials: Credentials) -> tuple[Role | Non
     objects = settings.objects
     if objects.endpoint_url:
         return None, (objects.endpoint_url, objects.access_key_id, objects.secret_access_key)
-    command = store_command(settings.data / "objects", settings.run, credentials)
-    role = Role("store", tuple(command.argv), environment=tuple(command.env.items()), is_ours=False)
+    command = store_command(
+        settings.data / "objects", settings.run, credentials.access_key_id, credentials.secret_access_key
+    )
+    role = Role(
+        "store", command.argv, environment=tuple(command.env.items()), is_ours=False, leftovers=command.leftovers
+    )
     address = (f"http://127.0.0.1:{command.s3_port}", credentials.access_key_id, credentials.secret_access_key)
     return role, address

@@ -1,0 +1,1 @@
+"""Who calls: keys, and the verification of AWS signatures version 4."""

@@ -1,0 +1,1 @@
+"""Reaches the object store: SeaweedFS as it comes along, or any S3."""
