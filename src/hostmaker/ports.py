@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
@@ -12,6 +12,7 @@ from hostmaker.domain.fleet import Known, Unknown
 from hostmaker.domain.messages import DesiredInstances
 from hostmaker.domain.model import Model
 from hostmaker.domain.routing import RoutingTable, TableChange
+from hostmaker.kit.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,3 +193,18 @@ class Routes(Protocol):
     def outstanding(self, slots: Sequence[int]) -> dict[int, int]:
         """Give the requests inside the instances of these slots, over all living gateways."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """Who makes a management call, and where."""
+
+    region: str
+    account: str
+    access_key_id: str
+    request_id: str
+
+
+Output: TypeAlias = Mapping[str, object] | None
+Handler: TypeAlias = Callable[[CallContext, dict[str, Json]], Output | Awaitable[Output]]
+"""Carries out one operation: gives its output (None: it has none), raises `domain.errors.ApiError`."""

@@ -1,0 +1,1 @@
+"""Answers the management API, and is the only writer of what is desired."""

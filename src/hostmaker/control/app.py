@@ -1,0 +1,124 @@
+"""The management API over HTTP, behind the gateway, which has verified who calls."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import uuid
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hostmaker.control.endpoint_configs import EndpointConfigs
+from hostmaker.control.endpoints import Endpoints, list_monitoring_schedules
+from hostmaker.control.models import Models
+from hostmaker.control.services import Services
+from hostmaker.control.status import endpoint_status
+from hostmaker.control.tags import Tags
+from hostmaker.domain.errors import ApiError, InternalFailure, UnknownOperationException
+from hostmaker.domain.fleet import Known
+from hostmaker.ports import CallContext, Handler, Output, StoreUnavailableError
+from hostmaker.wire.answer import HttpAnswer, answer, error_answer
+from hostmaker.wire.request import Call, parse, protocol_of, service_of
+
+log = logging.getLogger("hostmaker.control")
+METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
+
+Handlers = Mapping[tuple[str, str], Handler]
+
+
+def management_app(
+    services: Services, others: Handlers, default_region: str, instance_types: frozenset[str] = frozenset()
+) -> Starlette:
+    """Give the application; `others` are the operations of further services, by service and operation."""
+    handlers = {**operations(services), **others}
+
+    async def manage(request: Request) -> Response:
+        return await _manage(request, handlers, services.account, default_region, instance_types)
+
+    async def health(request: Request) -> Response:
+        known = isinstance(services.facts(), Known)
+        return JSONResponse({"role": "control", "pid": os.getpid(), "node": known})
+
+    async def status(request: Request) -> Response:
+        node = services.facts()
+        return JSONResponse({"endpoints": [endpoint_status(e, node) for e in services.store.endpoints()]})
+
+    return Starlette(
+        routes=[
+            Route("/_hostmaker/health", health),
+            Route("/_hostmaker/status", status),
+            Route("/{path:path}", manage, methods=METHODS),
+        ]
+    )
+
+
+def operations(services: Services) -> dict[tuple[str, str], Handler]:
+    """Give the handlers of SageMaker's own operations."""
+    models, configs, endpoints, tags = Models(services), EndpointConfigs(services), Endpoints(services), Tags(services)
+    return {
+        ("sagemaker", name): handler
+        for name, handler in {
+            "CreateModel": models.create,
+            "DescribeModel": models.describe,
+            "DeleteModel": models.delete,
+            "ListModels": models.list,
+            "CreateEndpointConfig": configs.create,
+            "DescribeEndpointConfig": configs.describe,
+            "DeleteEndpointConfig": configs.delete,
+            "ListEndpointConfigs": configs.list,
+            "CreateEndpoint": endpoints.create,
+            "DescribeEndpoint": endpoints.describe,
+            "DeleteEndpoint": endpoints.delete,
+            "ListEndpoints": endpoints.list,
+            "UpdateEndpoint": endpoints.refuse_update,
+            "UpdateEndpointWeightsAndCapacities": endpoints.refuse_update,
+            "AddTags": tags.add,
+            "ListTags": tags.list,
+            "DeleteTags": tags.delete,
+            "ListMonitoringSchedules": list_monitoring_schedules,
+        }.items()
+    }
+
+
+async def _manage(
+    request: Request, handlers: Handlers, account: str, default_region: str, instance_types: frozenset[str]
+) -> Response:
+    """The owner of a request: whatever goes wrong in it becomes an answer here."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    method, path, query = request.method, request.url.path, request.url.query
+    service = headers.get("x-hostmaker-service")
+    request_id = headers.get("x-hostmaker-request-id") or str(uuid.uuid4())
+    protocol = protocol_of(method, path, query, headers, service)
+    try:
+        call = parse(method, path, query, headers, await request.body(), service, instance_types)
+        region = headers.get("x-hostmaker-region") or default_region
+        ctx = CallContext(region, account, headers.get("x-hostmaker-access-key", ""), request_id)
+        return _response(answer(call, await _carry_out(handlers, call, ctx), request_id))
+    except ApiError as error:
+        failure = error
+    except StoreUnavailableError as error:
+        log.error("request %s: %s", request_id, error)
+        failure = InternalFailure(f"{error} Nothing was changed; free some disk space and try again.")
+    except Exception:  # ours: the caller gets a 500, the log the traceback
+        log.exception("request %s failed", request_id)
+        failure = InternalFailure(f"Request {request_id} failed by a fault of the server; its log has the traceback.")
+    return _response(error_answer(protocol, failure, request_id, service_of(headers, service)))
+
+
+async def _carry_out(handlers: Handlers, call: Call, ctx: CallContext) -> Output:
+    handler = handlers.get((call.service, call.operation))
+    if handler is None:
+        raise UnknownOperationException(f"{call.service} {call.operation} is not served by this version of Hostmaker.")
+    output = handler(ctx, call.input)
+    return await output if inspect.isawaitable(output) else output
+
+
+def _response(given: HttpAnswer) -> Response:
+    response = Response(given.body, given.status)
+    response.raw_headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in given.headers]
+    return response

@@ -1,0 +1,131 @@
+"""CreateEndpoint, DescribeEndpoint, DeleteEndpoint, ListEndpoints.
+
+A creation keeps what is desired, with config and models as they are now, and answers; the reconciler does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from hostmaker.control.describe import describe_endpoint
+from hostmaker.control.endpoint_configs import find_config
+from hostmaker.control.lists import Listing, summaries
+from hostmaker.control.services import Services
+from hostmaker.control.tags import read_tags
+from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, Recorded
+from hostmaker.domain.endpoint_config import EndpointConfig
+from hostmaker.domain.errors import ValidationException
+from hostmaker.domain.names import arn
+from hostmaker.kit.json_value import Json
+from hostmaker.ports import CallContext, NameTakenError, Output
+from hostmaker.wire.members import check_members
+
+IN_PROGRESS = (EndpointStatus.CREATING, EndpointStatus.DELETING)
+
+
+class Endpoints:
+    """The operations on endpoints."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def create(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """CreateEndpoint."""
+        declared = list(check_members("CreateEndpoint", request, self._services.strict))
+        tags = read_tags(request.get("Tags"))
+        name = str(request["EndpointName"])
+        endpoint_arn = arn(ctx.region, ctx.account, "endpoint", name)
+        taken = f'Cannot create already existing endpoint "{endpoint_arn}".'
+        if self._services.store.endpoint(ctx.region, name) is not None:
+            raise ValidationException(taken)
+        config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
+        now = self._services.now()
+        desired = Desired(
+            uid=self._services.new_id(),
+            region=ctx.region,
+            name=name,
+            arn=endpoint_arn,
+            config_name=config.name,
+            variants=self._variants(ctx, config),
+            created=now,
+            config_sent=config.sent,
+            deployment_config=cast("dict[str, Json] | None", request.get("DeploymentConfig")),
+        )
+        try:
+            self._services.store.add_endpoint(desired, Recorded(desired.uid, EndpointStatus.CREATING, now), tags)
+        except NameTakenError:
+            raise ValidationException(taken) from None
+        declared += check_members("CreateEndpointConfig", config.sent)
+        for model in {wanted.model.name: wanted.model for wanted in desired.variants}.values():
+            declared += check_members("CreateModel", model.sent)
+        self._services.warn(ctx.region, name, tuple(dict.fromkeys(declared)))
+        self._services.wake()
+        return {"EndpointArn": endpoint_arn}
+
+    def describe(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """DescribeEndpoint."""
+        return describe_endpoint(self._find(ctx, str(request["EndpointName"])), self._services.facts())
+
+    def delete(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """DeleteEndpoint: invocations are refused from now on; instances finish what is inside them."""
+        endpoint = self._find(ctx, str(request["EndpointName"]))
+        status = endpoint.recorded.status
+        may = self._services.allow_delete_in_progress and status is not EndpointStatus.DELETING
+        if status in IN_PROGRESS and not may:
+            raise ValidationException(f'Cannot update in-progress endpoint "{endpoint.desired.arn}".')
+        desired = replace(endpoint.desired, deleting=True, generation=endpoint.desired.generation + 1)
+        now = self._services.now()
+        recorded = replace(endpoint.recorded, status=EndpointStatus.DELETING, modified=now, failure_reason=None)
+        self._services.store.put_desired(desired, recorded)
+        self._services.wake()
+        return None
+
+    def list(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """ListEndpoints: in every status."""
+        rows = [
+            Listing(
+                name=endpoint.desired.name,
+                created=endpoint.desired.created,
+                modified=endpoint.recorded.modified,
+                status=endpoint.recorded.status.value,
+                summary={
+                    "EndpointName": endpoint.desired.name,
+                    "EndpointArn": endpoint.desired.arn,
+                    "EndpointStatus": endpoint.recorded.status.value,
+                },
+            )
+            for endpoint in self._services.store.endpoints(ctx.region)
+        ]
+        return summaries("Endpoints", rows, request)
+
+    def refuse_update(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """UpdateEndpoint and UpdateEndpointWeightsAndCapacities, which this version does not have."""
+        endpoint = self._find(ctx, str(request["EndpointName"]))
+        raise ValidationException(
+            f'Updating endpoint "{endpoint.desired.arn}" is not supported by this version of Hostmaker. '
+            "Create another endpoint with the new configuration, and delete this one."
+        )
+
+    def _variants(self, ctx: CallContext, config: EndpointConfig) -> tuple[DesiredVariant, ...]:
+        found = []
+        for variant in config.variants:
+            model = self._services.store.model(ctx.region, variant.model_name)
+            if model is None:
+                model_arn = arn(ctx.region, ctx.account, "model", variant.model_name)
+                raise ValidationException(f'Could not find model "{model_arn}".')
+            found.append(DesiredVariant(variant, model))
+        return tuple(found)
+
+    def _find(self, ctx: CallContext, name: str) -> Endpoint:
+        endpoint = self._services.store.endpoint(ctx.region, name)
+        if endpoint is None:
+            endpoint_arn = arn(ctx.region, ctx.account, "endpoint", name)
+            raise ValidationException(f'Could not find endpoint "{endpoint_arn}".')
+        return endpoint
+
+
+def list_monitoring_schedules(ctx: CallContext, request: Mapping[str, Json]) -> Output:
+    """ListMonitoringSchedules: there are none; SDKs ask before they delete an endpoint."""
+    return {"MonitoringScheduleSummaries": []}

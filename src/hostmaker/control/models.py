@@ -1,0 +1,129 @@
+"""CreateModel, DescribeModel, DeleteModel, ListModels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from hostmaker.control.lists import Listing, summaries
+from hostmaker.control.services import Services
+from hostmaker.control.tags import read_tags
+from hostmaker.domain.errors import InternalFailure, ValidationException
+from hostmaker.domain.location import parse_location
+from hostmaker.domain.model import Container, DataLayout, Model, ModelData
+from hostmaker.domain.names import arn
+from hostmaker.kit.json_value import Json
+from hostmaker.ports import CallContext, NameTakenError, ObjectsUnavailableError, Output
+from hostmaker.wire.members import check_members
+
+
+class Models:
+    """The operations on models."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def create(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """CreateModel; checks that the model data is there, as the service does."""
+        check_members("CreateModel", request, self._services.strict)
+        tags = read_tags(request.get("Tags"))
+        name = str(request["ModelName"])
+        container = _container(request)
+        model_arn = arn(ctx.region, ctx.account, "model", name)
+        if container.data is not None:
+            await self._check_data(container.data, str(request.get("ExecutionRoleArn", "")), ctx.region)
+        sent = {key: value for key, value in request.items() if key != "Tags"}
+        model = Model(ctx.region, name, model_arn, container, self._services.now(), sent)
+        try:
+            self._services.store.add_model(model, tags)
+        except NameTakenError:
+            raise ValidationException(f'Cannot create already existing model "{model_arn}".') from None
+        return {"ModelArn": model_arn}
+
+    def describe(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """DescribeModel."""
+        model = self._find(ctx, str(request["ModelName"]))
+        defaults: dict[str, object] = {}
+        if "EnableNetworkIsolation" not in model.sent:
+            defaults["EnableNetworkIsolation"] = False
+        return {**model.sent, **defaults, "ModelArn": model.arn, "CreationTime": model.created}
+
+    def delete(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """DeleteModel: the record alone, whether or not an endpoint uses it."""
+        model = self._find(ctx, str(request["ModelName"]))
+        self._services.store.delete_model(ctx.region, model.name)
+        return None
+
+    def list(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+        """ListModels."""
+        rows = [
+            Listing(model.name, model.created, {"ModelName": model.name, "ModelArn": model.arn})
+            for model in self._services.store.models(ctx.region)
+        ]
+        return summaries("Models", rows, request)
+
+    def _find(self, ctx: CallContext, name: str) -> Model:
+        model = self._services.store.model(ctx.region, name)
+        if model is None:
+            raise ValidationException(f'Could not find model "{arn(ctx.region, ctx.account, "model", name)}".')
+        return model
+
+    async def _check_data(self, data: ModelData, role: str, region: str) -> None:
+        location = parse_location(data.uri)
+        key = location.key
+        if data.layout is DataLayout.PREFIX and key and not key.endswith("/"):
+            raise ValidationException(f'S3Uri "{data.uri}" of S3DataType S3Prefix must end with "/".')
+        try:
+            found = await self._services.objects.exists(location.bucket, key)
+        except ObjectsUnavailableError as error:
+            raise InternalFailure(f"Request to service failed. {error}") from error
+        if not found:
+            raise ValidationException(
+                f'Could not access model data at {data.uri}. Please ensure that the role "{role}" exists and that its '
+                'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
+                '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the '
+                f"object is located in {region}."
+            )
+
+
+def _container(request: Mapping[str, Json]) -> Container:
+    """Read the one container; checks what the shapes cannot say."""
+    primary, several = request.get("PrimaryContainer"), request.get("Containers")
+    if (primary is None) == (not several):
+        raise ValidationException("Exactly one of PrimaryContainer and Containers must be provided.")
+    sent = cast(Mapping[str, Json], primary if primary is not None else cast(list[Json], several)[0])
+    image = sent.get("Image")
+    if not image:
+        raise ValidationException("A container must have an Image.")
+    environment = cast(Mapping[str, str], sent.get("Environment") or {})
+    for name, value in environment.items():
+        if "\0" in value or "=" in name:
+            raise ValidationException(f"Environment variable {name!r} cannot be given to a process.")
+    hostname = sent.get("ContainerHostname")
+    return Container(str(image), _data(sent), dict(environment), str(hostname) if hostname else None)
+
+
+def _data(sent: Mapping[str, Json]) -> ModelData | None:
+    url, source = sent.get("ModelDataUrl"), sent.get("ModelDataSource")
+    if url and source:
+        raise ValidationException("ModelDataUrl and ModelDataSource cannot both be specified for a container.")
+    if url:
+        return ModelData(str(url), DataLayout.GZIP)
+    if not source:
+        return None
+    s3 = cast(Mapping[str, Mapping[str, Json]], source).get("S3DataSource")
+    if s3 is None:
+        raise ValidationException("ModelDataSource must have an S3DataSource.")
+    match s3["S3DataType"], s3["CompressionType"]:
+        case "S3Object", "Gzip":
+            layout = DataLayout.GZIP
+        case "S3Prefix", "None":
+            layout = DataLayout.PREFIX
+        case "S3Object", "None":
+            layout = DataLayout.OBJECT
+        case kind, compression:
+            raise ValidationException(
+                f"S3DataType {kind} with CompressionType {compression} is not possible. "
+                "Possible: S3Object with Gzip or None, S3Prefix with None."
+            )
+    return ModelData(str(s3["S3Uri"]), layout)

@@ -1,0 +1,34 @@
+"""The status page of the command line: every endpoint with its instances, as JSON."""
+
+from __future__ import annotations
+
+from hostmaker.domain.endpoint import Endpoint, Member
+from hostmaker.domain.fleet import Known, Unknown
+from hostmaker.kit.codec import encode
+from hostmaker.kit.json_value import Json
+
+
+def endpoint_status(endpoint: Endpoint, node: Known | Unknown) -> dict[str, Json]:
+    """Give an endpoint as `hostmaker status --json` shows it."""
+    return {
+        "region": endpoint.desired.region,
+        "name": endpoint.desired.name,
+        "status": endpoint.recorded.status.value,
+        "config": endpoint.desired.config_name,
+        "failure_reason": endpoint.recorded.failure_reason,
+        "modified": endpoint.recorded.modified.isoformat(timespec="milliseconds"),
+        "instances": [_instance(member, node) for member in endpoint.recorded.members],
+    }
+
+
+def _instance(member: Member, node: Known | Unknown) -> dict[str, Json]:
+    fact = node.facts.get(member.instance_id) if isinstance(node, Known) else None
+    return {
+        "id": member.instance_id,
+        "variant": member.variant,
+        "phase": member.phase.value,
+        "state": fact.state.value if fact else "unknown",
+        "pid": fact.pid if fact else None,
+        "since": (fact.since if fact else member.since).isoformat(timespec="seconds"),
+        "failure": encode(fact.failure) if fact and fact.failure else None,
+    }

@@ -1,0 +1,1 @@
+"""The services around hosting that clients call on their way: STS, IAM, ECR."""
