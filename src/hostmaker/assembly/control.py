@@ -1,26 +1,36 @@
-"""The role `control`: the management API, the stores and the reconciler, in one process."""
+"""The role `control`: the management API, the store and the reconciler, in one process."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.assembly.timeline import FileTimeline
-from hostmaker.control.app import Services, management_app
-from hostmaker.kit.clock import open_clock
+from hostmaker.auth.credentials import open_credentials
+from hostmaker.control.app import management_app
+from hostmaker.control.services import Services
+from hostmaker.environments.catalog import load_catalog
+from hostmaker.kit.clock import PlatformClock, open_clock
 from hostmaker.kit.counts import Counts
+from hostmaker.kit.json_value import Json
 from hostmaker.kit.processes import boot_id
+from hostmaker.logs.groups import LogGroups
+from hostmaker.logs.write import append_line
+from hostmaker.objects.s3 import S3Access, S3Objects
+from hostmaker.peripherals.identity import Identities
+from hostmaker.peripherals.registry import Registry
 from hostmaker.planner.endpoint import Limits
+from hostmaker.ports import CallContext, Handler, Output
 from hostmaker.reconciler.hub import Hub
 from hostmaker.reconciler.loop import Hands, Reconciler
 from hostmaker.store.sqlite import SqliteStore
-
-log = logging.getLogger("hostmaker.control")
 
 
 async def main(start: Start) -> None:
@@ -29,16 +39,69 @@ async def main(start: Start) -> None:
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
     store = SqliteStore(settings.data / "state.db")
     hub = Hub(start.run_dir, Counts(start.run_dir / "counts"), clock.now)
-    timeline = FileTimeline(settings.data / "logs")
+    timeline = FileTimeline(settings.data / "logs", append_line)
     limits = Limits(drain_s=settings.control.drain_s, out_of_service_s=settings.control.out_of_service_s)
     hands = Hands(store, hub, hub, clock, timeline)
     reconciler = Reconciler(hands, limits, settings.account_id, boot_id(), lambda: None)
     hub.wake = reconciler.wake
-    app = management_app(_services(start, store, hub, clock, reconciler, timeline))
+    joined = start.joined
+    services = Services(
+        store=store,
+        objects=S3Objects(
+            S3Access(joined.s3_url, joined.s3_access_key_id, joined.s3_secret_access_key, settings.region)
+        ),
+        now=clock.now,
+        new_id=lambda: uuid.uuid4().hex,
+        wake=reconciler.wake,
+        facts=hub.seen,
+        warn=timeline.declared,
+        account=settings.account_id,
+        strict=settings.control.strict,
+        allow_delete_in_progress=settings.control.allow_delete_in_progress,
+    )
+    types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
+    app = management_app(services, _peripherals(start, clock), settings.region, types)
     async with asyncio.TaskGroup() as group:
         group.create_task(hub.serve())
         group.create_task(reconciler.run())
         group.create_task(_serve(app, start.run_dir / "control.sock"))
+
+
+async def _serve(app: Starlette, path: Path) -> None:
+    """Serve HTTP on a unix socket for this user alone; signals are the role's, not uvicorn's."""
+    config = uvicorn.Config(
+        app, uds=str(path), log_level="warning", access_log=False, lifespan="off", timeout_keep_alive=75, loop="none"
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    path.unlink(missing_ok=True)
+    await server._serve()
+
+
+def _peripherals(start: Start, clock: PlatformClock) -> dict[tuple[str, str], Handler]:
+    """Give the operations of the services around hosting."""
+    settings = start.joined.settings
+    credentials = open_credentials(settings.data / "credentials.json")
+    since = datetime.fromtimestamp((settings.data / "credentials.json").stat().st_mtime, UTC)
+    further = Path(settings.node.runtimes) if settings.node.runtimes else None
+    tags = {name: runtime.tags for runtime in load_catalog(further) for name in runtime.repositories}
+    logs = LogGroups(settings.data / "logs", settings.account_id, lambda: int(clock.seconds() * 1000))
+    return {
+        **Identities(lambda _: credentials.secret_access_key, clock.now, since).handlers(),
+        **Registry(tags, clock.now, since).handlers(),
+        ("logs", "DescribeLogGroups"): _by_region(logs.describe_log_groups),
+        ("logs", "DescribeLogStreams"): _by_region(logs.describe_log_streams),
+        ("logs", "GetLogEvents"): _by_region(logs.get_log_events),
+        ("logs", "FilterLogEvents"): _by_region(logs.filter_log_events),
+        ("logs", "DeleteLogGroup"): _by_region(logs.delete_log_group),
+    }
+
+
+def _by_region(operation: Callable[[str, dict[str, Json]], Output]) -> Handler:
+    def handle(ctx: CallContext, request: dict[str, Json]) -> Output:
+        return operation(ctx.region, request)
+
+    return handle
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 from hostmaker.assembly.role import Start, start_role
-from hostmaker.fleet.agent import NodeAgent, NodeSettings
+from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
+from hostmaker.kit.clock import open_clock
 from hostmaker.logs.times import LogClock
 from hostmaker.logs.write import append_line, tail
 
+LOG_CLOCK_EVERY_S = 0.25
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "HOSTMAKER_CACHE_DIR")
 PASSED_ON_PREFIXES = (
     "UV_",
@@ -30,6 +31,7 @@ PASSED_ON_PREFIXES = (
 async def main(start: Start) -> None:
     """Run until cancelled."""
     settings = start.joined.settings
+    clock = open_clock(settings.data / "clock.json", settings.time_scale)
     agent = NodeAgent(
         NodeSettings(
             node_id="node-0",
@@ -39,14 +41,30 @@ async def main(start: Start) -> None:
             prepare_concurrency=settings.node.prepare_concurrency,
             stop_grace_s=settings.node.stop_grace_s,
         ),
+        clock.now,
         append_line,
         tail,
     )
-    await agent.run()
+    log_clock = LogClock(settings.data / "logs", lambda: int(clock.seconds() * 1000))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_tick(log_clock))
+        group.create_task(agent.run())
+
+
+async def finish(start: Start) -> None:
+    """End every instance and the keeper; what is desired is kept for the next start."""
+    settings = start.joined.settings
+    await keeper_client(start.run_dir, settings.data).shutdown(settings.node.stop_grace_s)
+
+
+async def _tick(log_clock: LogClock) -> None:
+    while True:
+        log_clock.tick()
+        await asyncio.sleep(LOG_CLOCK_EVERY_S)
 
 
 def prepare_environment(start: Start, ours: dict[str, str]) -> dict[str, str]:
-    """Give what the child that prepares an instance needs: how to reach the object store, and the user's package settings."""
+    """Give what the child that prepares an instance needs: the object store, and the user's settings of packages."""
     passed = {k: v for k, v in ours.items() if k in PASSED_ON or k.startswith(PASSED_ON_PREFIXES)}
     joined = start.joined
     return {
@@ -60,4 +78,4 @@ def prepare_environment(start: Start, ours: dict[str, str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    start_role("node", main)
+    start_role("node", main, finish)

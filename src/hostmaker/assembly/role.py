@@ -7,10 +7,10 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from hostmaker.assembly.settings import Joined, read_joined
 from hostmaker.kit.roles import run_until_stopped
@@ -49,14 +49,15 @@ class Start:
     listener: int | None
 
 
-def start_role(
-    name: str, main: Callable[[Start], Coroutine[Any, Any, None]], argv: Sequence[str] | None = None
-) -> None:
-    """Read what the supervisor hands over, then run `main` until asked to end or orphaned."""
+Main: TypeAlias = Callable[[Start], Coroutine[Any, Any, None]]
+
+
+def start_role(name: str, main: Main, finish: Main | None = None) -> None:
+    """Read what the supervisor hands over, then run `main` until asked to end or orphaned; `finish` when asked."""
     parser = argparse.ArgumentParser(prog=f"hostmaker {name}")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--index", type=int, default=0)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {name} %(levelname)s %(message)s", stream=sys.stderr)
     start = Start(
         joined=read_joined(arguments.run_dir / "settings.json"),
@@ -66,7 +67,9 @@ def start_role(
         listener=_descriptor("HOSTMAKER_LISTENER"),
     )
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(run_until_stopped(main(start), start.lifeline))
+        how = runner.run(run_until_stopped(main(start), start.lifeline))
+        if how == "asked" and finish is not None:
+            runner.run(finish(start))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

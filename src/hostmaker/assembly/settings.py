@@ -9,12 +9,16 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TypeVar, cast, get_type_hints
 
 from hostmaker.kit.codec import decode, encode
+from hostmaker.kit.files import write_atomically
 
 DEFAULT_PORT = 4747
 LONGEST_RUN_DIR = 70  # a unix socket's path has at most 107 bytes; ours add up to 30
+
+
+T = TypeVar("T")
 
 
 class SettingError(ValueError):
@@ -112,21 +116,28 @@ def with_setting(settings: Settings, assignment: str) -> Settings:
     if not equals:
         raise SettingError(f"--set takes section.key=value, not {assignment!r}.")
     path = ALIASES.get(name, name).split(".")
-    if path[-1:] == [""] or len(path) > 2 or (len(path) == 1 and path[0] not in ("region", "account_id")):
-        raise SettingError(_unknown(name))
-    return _assign(settings, path, name, text)
+    match path:
+        case ["region" | "account_id" as key]:
+            return _replaced(settings, key, name, text)
+        case ["gateway", key]:
+            return dataclasses.replace(settings, gateway=_replaced(settings.gateway, key, name, text))
+        case ["control", key]:
+            return dataclasses.replace(settings, control=_replaced(settings.control, key, name, text))
+        case ["node", key]:
+            return dataclasses.replace(settings, node=_replaced(settings.node, key, name, text))
+        case ["objects", key]:
+            return dataclasses.replace(settings, objects=_replaced(settings.objects, key, name, text))
+        case _:
+            raise SettingError(_unknown(name))
 
 
-def _assign(target: Any, path: list[str], name: str, text: str) -> Any:
+def _replaced(target: T, key: str, name: str, text: str) -> T:
+    """Give the dataclass `target` with one field parsed from text."""
     hints = get_type_hints(type(target))
-    if path[0] not in hints:
+    if key not in hints:
         raise SettingError(_unknown(name))
-    if len(path) == 1:
-        return dataclasses.replace(target, **{path[0]: _parse(hints[path[0]], name, text)})
-    section = getattr(target, path[0])
-    if not dataclasses.is_dataclass(section):
-        raise SettingError(_unknown(name))
-    return dataclasses.replace(target, **{path[0]: _assign(section, path[1:], name, text)})
+    change = {key: _parse(hints[key], name, text)}
+    return cast(T, dataclasses.replace(target, **change))  # type: ignore[type-var]
 
 
 def _parse(kind: type, name: str, text: str) -> object:
@@ -173,8 +184,6 @@ class Joined:
 
 def write_joined(joined: Joined, path: Path) -> None:
     """Keep what roles need; the file holds a secret and is for this user alone."""
-    from hostmaker.kit.files import write_atomically
-
     write_atomically(path, json.dumps(encode(joined)).encode())
 
 

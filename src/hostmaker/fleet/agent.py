@@ -42,6 +42,11 @@ class NodeSettings:
     stop_grace_s: float = 30.0
 
 
+def keeper_client(run_dir: Path, data_dir: Path) -> KeeperClient:
+    """Give the client of a data directory's keeper."""
+    return KeeperClient(run_dir / "keeper.sock", data_dir / "keeper.log")
+
+
 class NodeAgent:
     """One machine's agent."""
 
@@ -59,7 +64,7 @@ class NodeAgent:
         self._link: Link | None = None
         self._changed = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
-        self._keeper = KeeperClient(settings.run_dir / "keeper.sock", settings.data_dir / "keeper.log")
+        self._keeper = keeper_client(settings.run_dir, settings.data_dir)
         self._tools = Tools(
             keeper=self._keeper,
             append_line=append_line,
@@ -80,10 +85,6 @@ class NodeAgent:
             await self._wait_for_adopted()
             self._group.create_task(self._tell_changes())
             self._group.create_task(self._keep_link())
-
-    async def shutdown(self) -> None:
-        """End every instance and the keeper; what is desired is kept for the next start."""
-        await self._keeper.shutdown(self._settings.stop_grace_s)
 
     # The desired set
 

@@ -96,10 +96,11 @@ class Hub:
         documents = link.receive()
         try:
             with suppress(StopAsyncIteration, CodecError):
-                hello = decode_tagged(HELLOS, await anext(documents))
+                document = await anext(documents)
+                hello = decode_tagged(HELLOS, document)
                 if isinstance(hello, GatewayHello):
                     await self._serve_gateway(hello, link)
-                else:
+                elif isinstance(hello, NodeHello):
                     await self._serve_node(hello, link)
         finally:
             link.close()

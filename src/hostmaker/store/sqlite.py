@@ -50,7 +50,7 @@ class SqliteStore:
 
     def models(self, region: str) -> Sequence[Model]:
         """Give all models of a region."""
-        return [_load(Model, document) for (document,) in self._all("models", region)]
+        return [_load(Model, row[0]) for row in self._all("models", region)]
 
     def delete_model(self, region: str, name: str) -> bool:
         """Forget a model and its tags; False when there was none."""
@@ -70,7 +70,7 @@ class SqliteStore:
 
     def endpoint_configs(self, region: str) -> Sequence[EndpointConfig]:
         """Give all configs of a region."""
-        return [_load(EndpointConfig, document) for (document,) in self._all("endpoint_configs", region)]
+        return [_load(EndpointConfig, row[0]) for row in self._all("endpoint_configs", region)]
 
     def delete_endpoint_config(self, region: str, name: str) -> bool:
         """Forget a config and its tags; False when there was none."""
@@ -88,12 +88,12 @@ class SqliteStore:
     def endpoint(self, region: str, name: str) -> Endpoint | None:
         """Give the endpoint of that name, in any case."""
         rows = self._all("endpoint", region, name.lower())
-        return _endpoint(*rows[0]) if rows else None
+        return _endpoint(rows[0]) if rows else None
 
     def endpoints(self, region: str | None = None) -> Sequence[Endpoint]:
         """Give all endpoints, of one region or of all."""
         rows = self._all("endpoints") if region is None else self._all("endpoints_of_region", region)
-        return [_endpoint(*row) for row in rows]
+        return [_endpoint(row) for row in rows]
 
     def put_desired(self, desired: Desired, recorded: Recorded) -> None:
         """Replace what is desired, and the status that the change itself brings, in one transaction."""
@@ -121,7 +121,7 @@ class SqliteStore:
     def tags(self, arn: str) -> dict[str, str] | None:
         """Give the tags of a resource in the order they were first set; None when no such resource exists."""
         (exists,) = self._db.execute(self._sql["has_arn"], (arn,)).fetchone()
-        return dict(self._all("tags", arn)) if exists else None
+        return {row[0]: row[1] for row in self._all("tags", arn)} if exists else None
 
     def put_tags(self, arn: str, tags: Sequence[tuple[str, str]]) -> None:
         """Add tags, replacing values of keys that exist."""
@@ -166,7 +166,7 @@ class SqliteStore:
         for key, value in tags:
             self._db.execute(self._sql["put_tag"], (arn, key, value))
 
-    def _all(self, name: str, *values: str) -> list[tuple[str, str]]:
+    def _all(self, name: str, *values: str) -> list[tuple[str, ...]]:
         return self._db.execute(self._sql[name], values).fetchall()
 
     def _one(self, cls: type[T], name: str, *values: str) -> T | None:
@@ -182,5 +182,5 @@ def _load(cls: type[T], document: str) -> T:
     return decode(cls, json.loads(document))
 
 
-def _endpoint(desired: str, recorded: str) -> Endpoint:
-    return Endpoint(_load(Desired, desired), _load(Recorded, recorded))
+def _endpoint(row: tuple[str, ...]) -> Endpoint:
+    return Endpoint(_load(Desired, row[0]), _load(Recorded, row[1]))
