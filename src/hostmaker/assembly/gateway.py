@@ -7,8 +7,8 @@ import time
 
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.auth.credentials import open_credentials
-from hostmaker.auth.sigv4 import SigV4Authenticator
-from hostmaker.gateway.server import Gateway, GatewaySettings
+from hostmaker.auth.sigv4 import SigV4Authenticator, scope_of
+from hostmaker.gateway.server import Gateway, GatewaySettings, GatewayTools
 from hostmaker.kit.clock import open_clock
 from hostmaker.wire.rest_json import check_invocation_headers
 
@@ -21,21 +21,25 @@ async def main(start: Start) -> None:
     authenticator = SigV4Authenticator({credentials.access_key_id: credentials.secret_access_key})
     host, _, port = start.joined.s3_url.partition("://")[2].rstrip("/").rpartition(":")
     assert start.listener is not None
+    hosts = tuple(name for name in (settings.host, *settings.gateway.hosts.split(",")) if name)
     gateway = Gateway(
         GatewaySettings(
             index=start.index,
             account=settings.account_id,
             default_region=settings.region,
             run_dir=start.run_dir,
-            hosts=tuple(name for name in (settings.host, *settings.gateway.hosts.split(",")) if name),
-            s3_address=(host, int(port)),
-            invocation_timeout_s=settings.gateway.invocation_timeout_s,
+            store_address=(host, int(port)),
+            hosts=hosts,
+            invocation_limit_s=settings.gateway.invocation_timeout_s,
             bytes_in_flight=settings.gateway.bytes_in_flight,
         ),
-        authenticator if settings.auth else None,
-        check_invocation_headers,
-        clock.seconds,
-        time.time,
+        GatewayTools(
+            authenticator=authenticator if settings.auth else None,
+            check_headers=check_invocation_headers,
+            scope_of=scope_of,
+            real_time=time.time,
+            platform_time=clock.seconds,
+        ),
     )
     await gateway.serve(socket.socket(fileno=start.listener))
 

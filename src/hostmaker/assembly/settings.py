@@ -9,7 +9,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast, get_type_hints
+from typing import TypeVar, get_type_hints
 
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import write_atomically
@@ -137,7 +137,7 @@ def _replaced(target: T, key: str, name: str, text: str) -> T:
     if key not in hints:
         raise SettingError(_unknown(name))
     change = {key: _parse(hints[key], name, text)}
-    return cast(T, dataclasses.replace(target, **change))  # type: ignore[type-var]
+    return dataclasses.replace(target, **change)  # type: ignore[type-var]
 
 
 def _parse(kind: type, name: str, text: str) -> object:

@@ -1,6 +1,6 @@
 """Outstanding requests in shared memory: a row for each gateway, a column (slot) for each instance.
 
-Each gateway writes its own row alone; everybody reads all. The rows of gateways that do not live are left out by readers.
+Each gateway writes its own row alone; everybody reads all. Readers leave out the rows of gateways that do not live.
 """
 
 from __future__ import annotations

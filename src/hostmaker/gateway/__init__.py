@@ -1,0 +1,1 @@
+"""Carries invocations to instances and back; relays management to control, and S3 to the object store, untouched."""

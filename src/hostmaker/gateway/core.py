@@ -1,0 +1,201 @@
+"""Chooses variant and instance, counts, and decides what follows from a failure. No sockets; chance by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from hostmaker.domain.errors import ApiError, ModelError, ServiceUnavailable, ValidationError
+from hostmaker.domain.names import log_group, partition
+from hostmaker.gateway.failure import Failure
+from hostmaker.gateway.table import CompiledTable, Endpoint, Instance, Variant
+
+EXACT_UP_TO = 16  # instances; above, the better of two random ones
+MOST_ATTEMPTS = 4
+SHOWN_CHARACTERS = 1024
+KEPT_BYTES = 65536
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+class Row(Protocol):
+    """The counts of this gateway, by slot."""
+
+    def __getitem__(self, slot: int, /) -> int: ...
+    def __setitem__(self, slot: int, value: int, /) -> None: ...
+
+
+class Choice:
+    """Where an invocation goes, and what has been tried for it."""
+
+    __slots__ = ("attempts", "endpoint", "fresh", "instance", "tried", "variant")
+
+    def __init__(self, endpoint: Endpoint, variant: Variant, instance: Instance) -> None:
+        self.endpoint = endpoint
+        self.variant = variant
+        self.instance = instance
+        self.tried: set[str] = set()
+        self.attempts = 1
+        self.fresh = False  # the next attempt must use a new connection
+
+
+class Core:
+    """The decisions of one gateway over the table it serves."""
+
+    def __init__(
+        self,
+        table: CompiledTable,
+        row: Row,
+        outstanding: Callable[[int], int],
+        random: Callable[[], float],
+        account: str,
+    ) -> None:
+        """`row` holds our own counts; `outstanding` sums the counts of a slot over all gateways."""
+        self.table = table
+        self._row = row
+        self._outstanding = outstanding
+        self._random = random
+        self._account = account
+
+    def begin(self, region: str, name: str, target_variant: str | None) -> Choice:
+        """Choose for a new invocation, and count it; raises ValidationError and ServiceUnavailable."""
+        endpoint = self.table.endpoints.get((region, name))
+        if endpoint is None:
+            raise ValidationError(
+                f"Endpoint {name} of account {self._account} not found.", {"ErrorCode": "NO_SUCH_ENDPOINT"}
+            )
+        variant = self._variant(endpoint) if target_variant is None else _named(endpoint, target_variant)
+        instance = self._instance(variant, ())
+        if instance is None:
+            raise ServiceUnavailable(
+                f"Variant {variant.name} of endpoint {name} has no instance in service at the moment. "
+                "Try again; `hostmaker status` tells why."
+            )
+        self._row[instance.slot] += 1
+        return Choice(endpoint, variant, instance)
+
+    def end(self, choice: Choice) -> None:
+        """Count an invocation no longer: it was answered, has failed, or its caller is gone."""
+        self._row[choice.instance.slot] -= 1
+
+    def retry(self, choice: Choice, failure: Failure) -> bool:
+        """Say whether to try again, with `choice` changed to where; the counts go along.
+
+        1. Refused: another instance of the variant, while there is one that was not tried.
+        2. A reused connection closed before any byte of the answer: once more, on a new connection.
+        3. Everything else has, or may have, reached the model: never.
+        """
+        if choice.attempts >= MOST_ATTEMPTS:
+            return False
+        if failure is Failure.STALE and not choice.fresh:
+            choice.fresh = True
+            choice.attempts += 1
+            return True
+        if failure is not Failure.REFUSED:
+            return False
+        choice.tried.add(choice.instance.ident)
+        other = self._instance(self._current(choice), choice.tried)
+        if other is None:
+            return False
+        self._row[choice.instance.slot] -= 1
+        self._row[other.slot] += 1
+        choice.instance = other
+        choice.attempts += 1
+        return True
+
+    def failed(self, choice: Choice, failure: Failure, detail: str) -> ApiError:
+        """Give the error for an invocation whose last attempt has failed."""
+        match failure:
+            case Failure.REFUSED:
+                return ServiceUnavailable(
+                    f"No instance of variant {choice.variant.name} takes connections at the moment ({detail}). "
+                    "Try again."
+                )
+            case Failure.TIMED_OUT:
+                return self._model_error(choice, 0, TIMED_OUT.encode(), "server error (0)")
+            case Failure.TOO_LARGE:
+                told = "Received client error (413) from primary and could not load the entire response body."
+                return self._model_error(choice, 413, b"", "", told)
+            case Failure.HEADERS_TOO_LARGE:
+                told = (
+                    "Response received from the primary container has headers with length greater than 4096 bytes. "
+                    "Reduce the length of the headers and try again."
+                )
+                return self._model_error(choice, 0, b"", "", told)
+            case _:
+                return self._model_error(choice, 0, detail.encode(), "server error (0)")
+
+    def model_error(self, choice: Choice, status: int, body: bytes) -> ApiError:
+        """Give the ModelError for an answer that is not 2xx."""
+        word = "client error" if 400 <= status < 500 else "server error"
+        return self._model_error(choice, status, body, f"{word} ({status})")
+
+    def _model_error(self, choice: Choice, status: int, body: bytes, what: str, told: str | None = None) -> ApiError:
+        region, group = choice.endpoint.region, log_group(choice.endpoint.name)
+        text = body[:KEPT_BYTES].decode(errors="replace")
+        console = (
+            f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group}"
+        )
+        if told is None:
+            told = f'Received {what} from primary with message "{text[:SHOWN_CHARACTERS]}".'
+        is_client = 400 <= status < 500
+        return ModelError(
+            f"{told} See {console} in account {self._account} for more information.",
+            {
+                "ErrorCode": "CLIENT_ERROR_FROM_MODEL" if is_client else "INTERNAL_FAILURE_FROM_MODEL",
+                "LogStreamArn": f"arn:{partition(region)}:logs:{region}:{self._account}:log-group:{group}",
+                "OriginalMessage": text,
+                "OriginalStatusCode": status,
+            },
+        )
+
+    def _variant(self, endpoint: Endpoint) -> Variant:
+        variants = endpoint.variants
+        if len(variants) == 1 and endpoint.weight > 0:
+            return variants[0]
+        if endpoint.weight <= 0:
+            raise ValidationError(
+                f"All production variants of endpoint {endpoint.name} have weight 0. Name one with TargetVariant."
+            )
+        at = self._random() * endpoint.weight
+        for variant in variants:
+            if at < variant.up_to:
+                return variant
+        # `at` was rounded up to the whole: the last that has any weight at all.
+        return next(v for v in reversed(variants) if v.up_to >= endpoint.weight)
+
+    def _instance(self, variant: Variant, tried: set[str] | tuple[()]) -> Instance | None:
+        instances = variant.instances
+        if tried:
+            instances = tuple(instance for instance in instances if instance.ident not in tried)
+        if len(instances) <= 1:
+            return instances[0] if instances else None
+        if not variant.is_least_outstanding:
+            return self._any(instances)
+        if len(instances) > EXACT_UP_TO:
+            instances = (self._any(instances), self._any(instances))
+        loads = [self._outstanding(instance.slot) for instance in instances]
+        least = min(loads)
+        idle = [instance for instance, load in zip(instances, loads, strict=True) if load == least]
+        return idle[0] if len(idle) == 1 else self._any(tuple(idle))
+
+    def _any(self, instances: tuple[Instance, ...]) -> Instance:
+        return instances[min(int(self._random() * len(instances)), len(instances) - 1)]
+
+    def _current(self, choice: Choice) -> Variant:
+        """Give the variant as the newest table has it: a retry must not go where the instance has been withdrawn."""
+        endpoint = self.table.endpoints.get((choice.endpoint.region, choice.endpoint.name))
+        if endpoint is not None:
+            for variant in endpoint.variants:
+                if variant.name == choice.variant.name:
+                    return variant
+        return choice.variant
+
+
+def _named(endpoint: Endpoint, name: str) -> Variant:
+    for variant in endpoint.variants:
+        if variant.name == name:
+            return variant
+    raise ValidationError(f"Variant {name} not found for endpoint {endpoint.name}.")

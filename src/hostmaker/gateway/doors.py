@@ -1,0 +1,39 @@
+"""Which Host names and origins may come in: a page of a stranger must not speak to a server on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+ALWAYS = (b"127.0.0.1", b"localhost", b"[::1]")
+
+
+class Doors:
+    """The names this server answers to."""
+
+    def __init__(self, further: Iterable[str]) -> None:
+        self._names = frozenset((*ALWAYS, *(name.lower().encode() for name in further)))
+        self._known: set[bytes] = set()
+
+    def refusal(self, headers: dict[bytes, bytes]) -> bytes | None:
+        """Say why a request may not come in; None when it may."""
+        host = headers[b"host"]
+        if host not in self._known:
+            if not self._answers_to(host):
+                return (
+                    b"This server does not answer to Host %b. If it should, start it with --set gateway.hosts=NAME."
+                    % host
+                )
+            if len(self._known) < 1000:
+                self._known.add(host)
+        origin = headers.get(b"origin")
+        if origin is not None and not self._answers_to(origin.partition(b"://")[2]):
+            return b"Requests from pages of %b are refused." % origin
+        return None
+
+    def _answers_to(self, host: bytes) -> bool:
+        name = host.lower()
+        if not name.endswith(b"]"):
+            head, colon, port = name.rpartition(b":")
+            if colon and port.isdigit():
+                name = head
+        return name in self._names or name.endswith(b".localhost") or any(name.endswith(b"." + n) for n in self._names)
