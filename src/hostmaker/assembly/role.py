@@ -26,6 +26,7 @@ class Role:
     environment: tuple[tuple[str, str], ...] = ()
     is_ours: bool = True  # reads its lifeline; a foreign program is killed by the kernel instead
     leftovers: tuple[Path, ...] = ()  # files that it leaves behind
+    output: Path | None = None  # where what it prints goes; None: to ours
 
     @property
     def label(self) -> str:

@@ -17,7 +17,12 @@ def store_role(settings: Settings, credentials: Credentials) -> tuple[Role | Non
         settings.data / "objects", settings.run, credentials.access_key_id, credentials.secret_access_key
     )
     role = Role(
-        "store", command.argv, environment=tuple(command.env.items()), is_ours=False, leftovers=command.leftovers
+        "store",
+        command.argv,
+        environment=tuple(command.env.items()),
+        is_ours=False,
+        leftovers=command.leftovers,
+        output=settings.data / "store.log",
     )
     address = (f"http://127.0.0.1:{command.s3_port}", credentials.access_key_id, credentials.secret_access_key)
     return role, address

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from typing import IO
 
 from hostmaker.assembly.ready import ReadyFiles, Server, keeper_pid, wait_until_answering
 from hostmaker.assembly.role import Role, our_role
@@ -154,11 +155,23 @@ class Supervisor:
         if role.name == "gateway":
             environment["HOSTMAKER_LISTENER"] = str(self._listener.fileno())
             passed.append(self._listener.fileno())
+        output = role.output.open("wb") if role.output is not None else None
+        try:
+            return await self._execute(role, environment, passed, output)
+        finally:
+            if output is not None:
+                output.close()
+
+    async def _execute(
+        self, role: Role, environment: dict[str, str], passed: list[int], output: IO[bytes] | None
+    ) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *role.argv,
             env=environment,
             pass_fds=passed if role.is_ours else (),
             stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             preexec_fn=None if role.is_ours else die_with_parent,
             start_new_session=True,  # Ctrl-C in the terminal asks the supervisor, which ends the roles in order
         )

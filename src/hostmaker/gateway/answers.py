@@ -1,4 +1,4 @@
-"""Answers of the gateway itself, as bytes: heads, errors of the runtime API and of the S3 relay, event-stream frames."""
+"""Answers of the gateway itself, as bytes: heads, errors of the runtime API and of S3, event-stream frames."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def runtime_error(error: ApiError) -> tuple[bytes, bytes]:
 
 def s3_error(code: str, message: str) -> tuple[bytes, bytes]:
     """Give header lines and body of an error in the place of the object store."""
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+    error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n{error}'
     return b"Content-Type: application/xml\r\n", body.encode()
 
 

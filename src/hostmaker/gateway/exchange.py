@@ -21,7 +21,7 @@ MOST_MANAGEMENT_ANSWER = 64 * 1024 * 1024
 MANAGEMENT_LIMIT_S = 60.0
 STREAM_LIMIT_S = 480.0
 
-# What a model's process gets to see, by the name it came under. Everything else stays here: signatures, cookies, traces.
+# What a model's process gets to see, by the name it came under. Everything else stays here: signatures, cookies.
 FORWARDED = (
     (b"content-type", b"Content-Type"),
     (b"accept", b"Accept"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import assert_never
+from typing import assert_never, cast
 
 import httptools
 
@@ -53,9 +53,8 @@ class Front(asyncio.Protocol):
     # asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self.shared.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

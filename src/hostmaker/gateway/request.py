@@ -30,8 +30,8 @@ class Request:
     """One request as it is read. Header names are lower-case in `headers` and `fields`, as sent in `raw`."""
 
     __slots__ = (
-        "body", "endpoint", "error", "fields", "headers", "ident", "keep_alive", "kind", "method", "operation", "raw", "scope",
-        "size", "target", "verification",
+        "body", "endpoint", "error", "fields", "headers", "ident", "keep_alive", "kind", "method", "operation", "raw",
+        "scope", "size", "target", "verification",
     )  # fmt: skip
 
     def __init__(self) -> None:
