@@ -11,6 +11,7 @@ from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.fleet import Known, Unknown
 from hostmaker.domain.messages import DesiredInstances
 from hostmaker.domain.model import Model
+from hostmaker.domain.role import Role
 from hostmaker.domain.routing import RoutingTable, TableChange
 from hostmaker.kit.json_value import Json
 
@@ -68,7 +69,7 @@ class ObjectMissingError(Exception):
 
 
 class StoreUnavailableError(Exception):
-    """The store does not take a write (disk full, file gone): what was asked has not happened."""
+    """The store cannot be read or written (disk full, file gone): what was asked has not happened."""
 
 
 class NameTakenError(Exception):
@@ -155,11 +156,23 @@ class TagStore(Protocol):
         ...
 
     def put_tags(self, arn: str, tags: Sequence[tuple[str, str]]) -> None:
-        """Add tags, replacing values of keys that exist."""
+        """Add tags, replacing values of keys that exist; nothing is kept for a resource that does not."""
         ...
 
     def delete_tags(self, arn: str, keys: Sequence[str]) -> None:
         """Remove tags; absent keys are no error."""
+        ...
+
+
+class RoleStore(Protocol):
+    """Keeps the roles that were created; names are compared without case."""
+
+    def add_role(self, role: Role) -> None:
+        """Keep a new role; raises NameTakenError."""
+        ...
+
+    def role(self, name: str) -> Role | None:
+        """Give the role of that name."""
         ...
 
 

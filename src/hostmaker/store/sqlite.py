@@ -15,6 +15,7 @@ from typing import TypeVar
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.model import Model
+from hostmaker.domain.role import Role
 from hostmaker.kit.codec import decode, encode
 from hostmaker.ports import NameTakenError, StoreUnavailableError
 from hostmaker.store.migrate import migrate, named_queries
@@ -23,14 +24,19 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    """Implements `ports.Store`; raises StoreUnavailableError when the disk does not take a write."""
+    """Implements `ports.Store` and `ports.RoleStore`; raises StoreUnavailableError when the disk does not serve."""
 
     def __init__(self, path: Path) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        migrate(self._db)
+        """Open the database at `path`, making or migrating it; raises SchemaTooNewError."""
+        with _translated():
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            migrate(self._db)
         self._sql = named_queries()
+        # What was decoded last of each endpoint, beside its text: the reconciler reads all of them on each look, and
+        # few have changed since the last.
+        self._decoded: dict[str, tuple[str, str, Endpoint]] = {}
 
     def close(self) -> None:
         """Close the database."""
@@ -88,12 +94,12 @@ class SqliteStore:
     def endpoint(self, region: str, name: str) -> Endpoint | None:
         """Give the endpoint of that name, in any case."""
         rows = self._all("endpoint", region, name.lower())
-        return _endpoint(rows[0]) if rows else None
+        return self._decode(*rows[0]) if rows else None
 
     def endpoints(self, region: str | None = None) -> Sequence[Endpoint]:
         """Give all endpoints, of one region or of all."""
         rows = self._all("endpoints") if region is None else self._all("endpoints_of_region", region)
-        return [_endpoint(row) for row in rows]
+        return [self._decode(*row) for row in rows]
 
     def put_desired(self, desired: Desired, recorded: Recorded) -> None:
         """Replace what is desired, and the status that the change itself brings, in one transaction."""
@@ -109,6 +115,7 @@ class SqliteStore:
     def forget_endpoint(self, uid: str) -> None:
         """Drop an endpoint whose deletion is done, and its tags."""
         self._delete("forget_endpoint", uid)
+        self._decoded.pop(uid, None)
 
     def next_number(self, counter: str) -> int:
         """Count: 1, 2, 3 ... for each name of a counter, never the same twice."""
@@ -120,13 +127,13 @@ class SqliteStore:
 
     def tags(self, arn: str) -> dict[str, str] | None:
         """Give the tags of a resource in the order they were first set; None when no such resource exists."""
-        (exists,) = self._db.execute(self._sql["has_arn"], (arn,)).fetchone()
-        return {row[0]: row[1] for row in self._all("tags", arn)} if exists else None
+        return {row[0]: row[1] for row in self._all("tags", arn)} if self._has(arn) else None
 
     def put_tags(self, arn: str, tags: Sequence[tuple[str, str]]) -> None:
-        """Add tags, replacing values of keys that exist."""
+        """Add tags, replacing values of keys that exist; nothing is kept for a resource that does not."""
         with self._transaction():
-            self._set_tags(arn, tags)
+            if self._has(arn):
+                self._set_tags(arn, tags)
 
     def delete_tags(self, arn: str, keys: Sequence[str]) -> None:
         """Remove tags; absent keys are no error."""
@@ -134,20 +141,30 @@ class SqliteStore:
             for key in keys:
                 self._db.execute(self._sql["delete_tag"], (arn, key))
 
+    # Roles
+
+    def add_role(self, role: Role) -> None:
+        """Keep a new role; raises NameTakenError."""
+        with self._transaction():
+            self._insert("add_role", role.name.lower(), _dump(role))
+
+    def role(self, name: str) -> Role | None:
+        """Give the role of that name."""
+        return self._one(Role, "role", name.lower())
+
     # What they share
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
+        with _translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailableError(f"The state database cannot be written: {error}.") from error
+                self._db.execute("COMMIT")
+            finally:
+                # SQLite has rolled back by itself after some errors (disk full), not after others.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
 
     def _insert(self, name: str, *values: str | int) -> None:
         try:
@@ -166,12 +183,32 @@ class SqliteStore:
         for key, value in tags:
             self._db.execute(self._sql["put_tag"], (arn, key, value))
 
+    def _has(self, arn: str) -> bool:
+        return bool(self._all("has_arn", arn)[0][0])
+
+    def _decode(self, uid: str, desired: str, recorded: str) -> Endpoint:
+        kept = self._decoded.get(uid)
+        if kept is None or kept[:2] != (desired, recorded):
+            endpoint = Endpoint(_load(Desired, desired), _load(Recorded, recorded))
+            kept = self._decoded[uid] = (desired, recorded, endpoint)
+        return kept[2]
+
     def _all(self, name: str, *values: str) -> list[tuple[str, ...]]:
-        return self._db.execute(self._sql[name], values).fetchall()
+        with _translated():
+            return self._db.execute(self._sql[name], values).fetchall()
 
     def _one(self, cls: type[T], name: str, *values: str) -> T | None:
-        row = self._db.execute(self._sql[name], values).fetchone()
-        return _load(cls, row[0]) if row else None
+        rows = self._all(name, *values)
+        return _load(cls, rows[0][0]) if rows else None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what SQLite says of the disk into the port's exception."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailableError(f"The state database does not serve: {error}.") from error
 
 
 def _dump(value: object) -> str:
@@ -180,7 +217,3 @@ def _dump(value: object) -> str:
 
 def _load(cls: type[T], document: str) -> T:
     return decode(cls, json.loads(document))
-
-
-def _endpoint(row: tuple[str, ...]) -> Endpoint:
-    return Endpoint(_load(Desired, row[0]), _load(Recorded, row[1]))

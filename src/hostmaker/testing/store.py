@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.model import Model
+from hostmaker.domain.role import Role
 from hostmaker.ports import NameTakenError
 
 T = TypeVar("T")
+Key = tuple[str, str]
 
 
 class MemoryStore:
-    """Implements `ports.Store`; forgets everything with the process."""
+    """Implements `ports.Store` and `ports.RoleStore`; forgets everything with the process."""
 
     def __init__(self) -> None:
-        self._models: dict[tuple[str, str], Model] = {}
-        self._configs: dict[tuple[str, str], EndpointConfig] = {}
-        self._endpoints: dict[tuple[str, str], Endpoint] = {}
-        self._tags: dict[str, dict[str, str]] = {}
+        self._models: dict[Key, Model] = {}
+        self._configs: dict[Key, EndpointConfig] = {}
+        self._endpoints: dict[str, Endpoint] = {}  # by uid
+        self._uids: dict[Key, str] = {}
+        self._roles: dict[Key, Role] = {}
+        self._tags: dict[str, dict[str, str]] = {}  # every resource has an entry
         self._counters: dict[str, int] = {}
 
     def add_model(self, model: Model, tags: Sequence[tuple[str, str]]) -> None:
@@ -34,7 +38,7 @@ class MemoryStore:
 
     def models(self, region: str) -> Sequence[Model]:
         """Give all models of a region."""
-        return [model for model in self._models.values() if model.region == region]
+        return _of_region(self._models, region)
 
     def delete_model(self, region: str, name: str) -> bool:
         """Forget a model and its tags; False when there was none."""
@@ -52,7 +56,7 @@ class MemoryStore:
 
     def endpoint_configs(self, region: str) -> Sequence[EndpointConfig]:
         """Give all configs of a region."""
-        return [config for config in self._configs.values() if config.region == region]
+        return _of_region(self._configs, region)
 
     def delete_endpoint_config(self, region: str, name: str) -> bool:
         """Forget a config and its tags; False when there was none."""
@@ -61,36 +65,38 @@ class MemoryStore:
 
     def add_endpoint(self, desired: Desired, recorded: Recorded, tags: Sequence[tuple[str, str]]) -> None:
         """Keep a new endpoint and its tags; raises NameTakenError."""
-        _add(self._endpoints, (desired.region, desired.name.lower()), Endpoint(desired, recorded))
+        _add(self._uids, (desired.region, desired.name.lower()), desired.uid)
+        self._endpoints[desired.uid] = Endpoint(desired, recorded)
         self._tags[desired.arn] = dict(tags)
 
     def endpoint(self, region: str, name: str) -> Endpoint | None:
         """Give the endpoint of that name, in any case."""
-        return self._endpoints.get((region, name.lower()))
+        uid = self._uids.get((region, name.lower()))
+        return self._endpoints[uid] if uid is not None else None
 
     def endpoints(self, region: str | None = None) -> Sequence[Endpoint]:
         """Give all endpoints, of one region or of all."""
-        found = (e for e in self._endpoints.values() if region in (None, e.desired.region))
-        return sorted(found, key=lambda endpoint: endpoint.desired.uid)
+        return [e for _, e in sorted(self._endpoints.items()) if region in (None, e.desired.region)]
 
     def put_desired(self, desired: Desired, recorded: Recorded) -> None:
         """Replace what is desired, and the status that the change itself brings."""
-        self._endpoints[desired.region, desired.name.lower()] = Endpoint(desired, recorded)
+        if desired.uid in self._endpoints:
+            self._endpoints[desired.uid] = Endpoint(desired, recorded)
 
     def record(self, recorded: Recorded, generation: int) -> bool:
         """Replace what is recorded if the desired generation still is `generation`; False when it is not."""
-        for key, endpoint in self._endpoints.items():
-            if endpoint.desired.uid == recorded.uid and endpoint.desired.generation == generation:
-                self._endpoints[key] = Endpoint(endpoint.desired, recorded)
-                return True
-        return False
+        endpoint = self._endpoints.get(recorded.uid)
+        if endpoint is None or endpoint.desired.generation != generation:
+            return False
+        self._endpoints[recorded.uid] = Endpoint(endpoint.desired, recorded)
+        return True
 
     def forget_endpoint(self, uid: str) -> None:
         """Drop an endpoint whose deletion is done, and its tags."""
-        for key, endpoint in list(self._endpoints.items()):
-            if endpoint.desired.uid == uid:
-                del self._endpoints[key]
-                self._tags.pop(endpoint.desired.arn, None)
+        endpoint = self._endpoints.pop(uid, None)
+        if endpoint is not None:
+            del self._uids[endpoint.desired.region, endpoint.desired.name.lower()]
+            del self._tags[endpoint.desired.arn]
 
     def next_number(self, counter: str) -> int:
         """Count: 1, 2, 3 ... for each name of a counter."""
@@ -103,16 +109,29 @@ class MemoryStore:
         return None if tags is None else dict(tags)
 
     def put_tags(self, arn: str, tags: Sequence[tuple[str, str]]) -> None:
-        """Add tags, replacing values of keys that exist."""
-        self._tags.setdefault(arn, {}).update(tags)
+        """Add tags, replacing values of keys that exist; nothing is kept for a resource that does not."""
+        if arn in self._tags:
+            self._tags[arn].update(tags)
 
     def delete_tags(self, arn: str, keys: Sequence[str]) -> None:
         """Remove tags; absent keys are no error."""
         for key in keys:
             self._tags.get(arn, {}).pop(key, None)
 
+    def add_role(self, role: Role) -> None:
+        """Keep a new role; raises NameTakenError."""
+        _add(self._roles, ("", role.name.lower()), role)
 
-def _add(kept: dict[tuple[str, str], T], key: tuple[str, str], value: T) -> None:
+    def role(self, name: str) -> Role | None:
+        """Give the role of that name."""
+        return self._roles.get(("", name.lower()))
+
+
+def _add(kept: dict[Key, T], key: Key, value: T) -> None:
     if key in kept:
-        raise NameTakenError(f"{key[1]} exists in {key[0]}")
+        raise NameTakenError(f"{key[1]} exists")
     kept[key] = value
+
+
+def _of_region(kept: Mapping[Key, T], region: str) -> Sequence[T]:
+    return [value for key, value in kept.items() if key[0] == region]

@@ -19,11 +19,11 @@ DELETE FROM endpoint_configs WHERE region = ? AND name_lower = ? RETURNING arn;
 -- name: add_endpoint
 INSERT INTO endpoints (uid, region, name_lower, arn, generation, desired, recorded) VALUES (?, ?, ?, ?, ?, ?, ?);
 -- name: endpoint
-SELECT desired, recorded FROM endpoints WHERE region = ? AND name_lower = ?;
+SELECT uid, desired, recorded FROM endpoints WHERE region = ? AND name_lower = ?;
 -- name: endpoints_of_region
-SELECT desired, recorded FROM endpoints WHERE region = ? ORDER BY uid;
+SELECT uid, desired, recorded FROM endpoints WHERE region = ? ORDER BY uid;
 -- name: endpoints
-SELECT desired, recorded FROM endpoints ORDER BY uid;
+SELECT uid, desired, recorded FROM endpoints ORDER BY uid;
 -- name: put_desired
 UPDATE endpoints SET generation = ?, desired = ?, recorded = ? WHERE uid = ?;
 -- name: record
@@ -33,6 +33,11 @@ DELETE FROM endpoints WHERE uid = ? RETURNING arn;
 -- name: next_number
 INSERT INTO counters (name, value) VALUES (?, 1)
 ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value;
+
+-- name: add_role
+INSERT INTO roles (name_lower, document) VALUES (?, ?);
+-- name: role
+SELECT document FROM roles WHERE name_lower = ?;
 
 -- name: has_arn
 SELECT EXISTS (SELECT 1 FROM models WHERE arn = ?1) OR EXISTS (SELECT 1 FROM endpoint_configs WHERE arn = ?1)

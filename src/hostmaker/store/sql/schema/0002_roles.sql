@@ -1,0 +1,1 @@
+CREATE TABLE roles (name_lower TEXT NOT NULL PRIMARY KEY, document TEXT NOT NULL) STRICT;
