@@ -1,32 +1,43 @@
-# Few words: setup, run, test, check, bench. Each does the set-up it needs.
-VENV := .venv
+# Few words: setup, run, test, check, bench, clean.
+
 PORT ?= 4747
-export PYTHONDONTWRITEBYTECODE :=
+DATA_DIR ?= .hostmaker
+ONCE ?=
+BIN := .venv/bin
+SET_UP := .venv/.set-up
 
-.PHONY: setup run test check bench clean
-.DEFAULT_GOAL := setup
+.PHONY: help setup run test check bench clean
 
-setup: $(VENV)/.ready
+help:
+	@echo "make setup   make .venv with hostmaker and everything it needs"
+	@echo "make run     start a server, deploy the example and invoke it, stay up until Ctrl-C"
+	@echo "             (ONCE=1: end after the example; PORT=4747, 0 for any; DATA_DIR=.hostmaker)"
+	@echo "make check   formatting, lint, types, layers"
+	@echo "make test    make check, then all tests"
+	@echo "make bench   measure the gateway, and the way to the first prediction"
+	@echo "make clean   remove what the above have made, the data directory apart"
 
-$(VENV)/.ready: pyproject.toml uv.lock tools/setup.sh
-	@sh tools/setup.sh $(VENV)
+setup: $(SET_UP)
+
+$(SET_UP): pyproject.toml uv.lock tools/setup.sh
+	@tools/setup.sh
 	@touch $@
 
-run: setup
-	@$(VENV)/bin/python tools/run.py --port $(PORT) $(if $(ONCE),--once)
+run: $(SET_UP)
+	@$(BIN)/python tools/run_example.py --port $(PORT) --data-dir $(DATA_DIR) $(if $(ONCE),--once)
+
+check: $(SET_UP)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 test: check
-	$(VENV)/bin/pytest
+	$(BIN)/pytest
 
-check: setup
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
-	@$(VENV)/bin/lint-imports --no-logo 2>/dev/null || $(VENV)/bin/lint-imports
-
-bench: setup
-	$(VENV)/bin/python -m benches.first_prediction
-	$(VENV)/bin/python -m benches.gateway
+bench: $(SET_UP)
+	$(BIN)/python -m benches.gateway
+	$(BIN)/python -m benches.first_prediction
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/*/build
