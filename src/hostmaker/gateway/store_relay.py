@@ -54,6 +54,7 @@ class StoreRelay(asyncio.Protocol):
         self._answer_began = False
         self._answer_ended = False
         self._active = False
+        self._keep_alive = False
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -177,11 +178,12 @@ class StoreRelay(asyncio.Protocol):
         if self._parser.get_status_code() >= 200:
             self._answer_began = True
             if self._is_head:
-                self._answer_ended = True
+                self._answer_ended, self._keep_alive = True, self._parser.should_keep_alive()
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() >= 200:
-            self._answer_ended = True
+            # Only within this callback does the parser know.
+            self._answer_ended, self._keep_alive = True, self._parser.should_keep_alive()
 
     def _finish_if_done(self) -> None:
         if not (self._active and self._answer_ended):
@@ -189,7 +191,6 @@ class StoreRelay(asyncio.Protocol):
         self._active = False
         # After HEAD the parser waits for a body that never comes, and an early answer leaves a body unread: both
         # connections are not used again.
-        keep = self._request_ended and not self._is_head and self._parser.should_keep_alive()
-        if not keep and self._transport is not None:
+        if (self._is_head or not self._request_ended or not self._keep_alive) and self._transport is not None:
             self._transport.close()
-        self._client.store_done(self._request_ended and (self._is_head or self._parser.should_keep_alive()))
+        self._client.store_done(self._request_ended and self._keep_alive)
