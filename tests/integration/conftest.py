@@ -25,11 +25,11 @@ READY_WITHIN_S = 60
 STOP_WITHIN_S = 60
 
 SUM_SCRIPT = """
-import os
+import numpy
 
 class Sum:
     def predict(self, rows):
-        return rows.sum(axis=-1)
+        return numpy.atleast_2d(rows).sum(axis=1)
 
 def model_fn(model_dir):
     print("the model is being loaded")
