@@ -40,7 +40,7 @@ class S3Objects:
                     return bool(page)
                 return False
             await store.head_async(key)
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             if _is_missing(error):
                 return False
             raise ObjectsUnavailableError(f"The object store does not answer: {_first_line(error)}") from error
@@ -59,14 +59,14 @@ class S3Objects:
                     file.write(chunk)
                     done += len(chunk)
                     yield done, size
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             raise _translated(error, bucket, key) from error
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Give the keys of all objects under a prefix, sorted; raises ObjectMissingError without a bucket."""
         try:
             return sorted(meta["path"] for page in obstore.list(self._store(bucket), prefix) for meta in page)
-        except BaseError as error:
+        except (BaseError, FileNotFoundError) as error:
             raise _translated(error, bucket, prefix) from error
 
     def _store(self, bucket: str) -> S3Store:
@@ -88,15 +88,15 @@ class S3Objects:
         return self._stores[bucket]
 
 
-def _translated(error: BaseError, bucket: str, key: str) -> Exception:
+def _translated(error: Exception, bucket: str, key: str) -> Exception:
     if _is_missing(error):
         return ObjectMissingError(f"There is no object at s3://{bucket}/{key}.")
     return ObjectsUnavailableError(f"The object store does not answer: {_first_line(error)}")
 
 
-def _is_missing(error: BaseError) -> bool:
+def _is_missing(error: Exception) -> bool:
     return isinstance(error, FileNotFoundError) or "404" in str(error) or "NoSuchBucket" in str(error)
 
 
-def _first_line(error: BaseError) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:300]
