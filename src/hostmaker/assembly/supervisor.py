@@ -85,7 +85,10 @@ class Supervisor:
                     task.cancel()
         finally:
             ready.remove()
-            for leftover in (*self._settings.run.glob("**/*.sock"), *(path for role in roles for path in role.leftovers)):
+            for leftover in (
+                *self._settings.run.glob("**/*.sock"),
+                *(path for role in roles for path in role.leftovers),
+            ):
                 leftover.unlink(missing_ok=True)
             self._lock.release()
         log.info("stopped")
