@@ -25,7 +25,7 @@ from hostmaker.kit.files import lock_holder
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "first-endpoint"
 ENDPOINT = "first-endpoint"
-HOSTMAKER = ROOT / ".venv" / "bin" / "hostmaker"
+HOSTMAKER = Path(sys.executable).with_name("hostmaker")
 START_LIMIT_S = 120.0
 PR_SET_PDEATHSIG = 1
 

@@ -1,0 +1,82 @@
+"""The example in the README runs as it stands, and `make run` ends in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import Server
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "first-endpoint"
+PREDICTIONS = ("text/csv", "application/json", "application/x-npy")
+
+
+def environment(server: Server) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": server.ready["endpoint_url"],
+        "AWS_ACCESS_KEY_ID": server.ready["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": server.ready["secret_access_key"],
+        "AWS_DEFAULT_REGION": server.ready["region"],
+    }
+
+
+def example(script: str, *words: str, env: dict[str, str]) -> str:
+    told = subprocess.run([sys.executable, EXAMPLE / script, *words], env=env, capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+def test_the_example_runs_twice_and_leaves_nothing(server: Server) -> None:
+    env = environment(server)
+    assert "right about 100%" in example("train.py", env=env)
+    for _ in range(2):
+        told = example("deploy.py", env=env)
+        assert all(f"9 predictions by {name}" in told for name in PREDICTIONS)
+        assert "setosa        setosa              setosa        setosa" in told
+    example("deploy.py", "--delete", env=env)
+    sagemaker = server.client("sagemaker")
+    assert "first-endpoint" not in str(sagemaker.list_endpoints() | sagemaker.list_models())
+
+
+def test_make_run_shows_what_to_try_next_and_ends_at_ctrl_c(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    command = [sys.executable, ROOT / "tools" / "run_example.py", "--port", "0", "--data-dir", data_dir]
+    printed = tmp_path / "printed"
+    with printed.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        deadline = time.monotonic() + 100
+        while "runs until Ctrl-C" not in printed.read_text():
+            assert process.poll() is None, printed.read_text()
+            assert time.monotonic() < deadline, printed.read_text()
+            time.sleep(0.1)
+        pids = [pid for some in json.loads((data_dir / "ready.json").read_text())["pids"].values() for pid in some]
+        assert "6.2, 2.8, 4.8, 1.8    virginica" in printed.read_text()
+        assert run(next_thing(printed.read_text(), data_dir)) == '["setosa"]'
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert process.returncode == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not (data_dir / "ready.json").exists()
+
+
+def next_thing(printed: str, data_dir: Path) -> str:
+    """Give the shell lines from `eval` to the end of the curl command."""
+    lines = printed.partition("Next things to try")[2].partition("# boto3")[0]
+    assert f"env --data-dir {data_dir}" in lines
+    return lines[lines.index("eval") :]
+
+
+def run(lines: str) -> str:
+    return subprocess.run(["bash", "-ec", lines], capture_output=True, text=True, check=True).stdout.strip()
