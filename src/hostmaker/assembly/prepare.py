@@ -13,11 +13,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from hostmaker.assembly.prepared_environment import container_environment, script_directory
+from hostmaker.assembly.container_environment import (
+    container_environment,
+    script_directory,
+    scripts_with_fixed_paths,
+)
 from hostmaker.domain.errors import ApiError
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
 from hostmaker.domain.model import DataLayout, ModelData
@@ -35,3 +38,154 @@ from hostmaker.kit.files import write_atomically
 from hostmaker.logs.write import append_line
 
 EXIT_FAILED = 3
+
+
+def main() -> None:
+    """Entry point."""
+    directory = Path(sys.argv[1])
+    spec = decode(InstanceSpec, json.loads((directory / "spec.json").read_text()))
+    try:
+        prepared = prepare(spec, directory, ObjectStore())
+    except (DataError, ApiError) as error:
+        _fail(directory, InstanceFailure(FailureKind.DATA, str(error)))
+    except (UnknownImageError, CatalogError) as error:
+        _fail(directory, InstanceFailure(FailureKind.IMAGE, str(error)))
+    except BuildError as error:
+        cause = f"The environment that stands for the image cannot be built: {error}"
+        _fail(directory, InstanceFailure(FailureKind.IMAGE, cause, log_tail=error.last_lines))
+    else:
+        write_atomically(directory / "prepared.json", json.dumps(encode(prepared)).encode())
+
+
+def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepared:
+    """Bring everything to `directory`, and say how to start the instance.
+
+    Raises DataError and ApiError for the data; UnknownImageError, CatalogError and BuildError for the image.
+    """
+    runtimes = os.environ.get("HOSTMAKER_RUNTIMES")
+    match = match_image(spec.container.image, load_catalog(Path(runtimes) if runtimes else None))
+    handler = _handler_digest(match)
+    model = directory / "model"
+    for path in (model, directory / "tmp"):
+        path.mkdir(mode=0o700)
+    code = _fetch(spec, directory, downloads)
+    environment = _environment(spec, match, handler, code)
+    for name in scripts_with_fixed_paths(code):
+        say(
+            f"{name} names /opt/ml/model, which does not exist without containers: "
+            "use the model_dir that model_fn is given, or the variable SM_MODEL_DIR"
+        )
+    python = environment.python
+    return Prepared(
+        python=str(python),
+        argv=(
+            *(str(python), str(_runtime_directory() / "serve.py"), "--socket", SOCKET_PLACEHOLDER),
+            *("--model-dir", str(model), "--handler", match.runtime.handler),
+        ),
+        env=container_environment(spec.container.environment, spec.region, directory, code, python),
+        cwd=str(directory),
+        resolved_image=f"{match.name}@{environment.digest}",
+    )
+
+
+def say(text: str) -> None:
+    """Write a line of the platform into the instance's log; without one, on standard output."""
+    if log := os.environ.get("HOSTMAKER_LOG"):
+        append_line(Path(log), text)
+    else:
+        print(text, flush=True)
+
+
+class ObjectStore:
+    """The object store that the environment names, reached only when something is downloaded; a `Downloads`."""
+
+    def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
+        """See `Downloads`."""
+        return self._reach().download(bucket, key, path)
+
+    def keys(self, bucket: str, prefix: str) -> list[str]:
+        """See `Downloads`."""
+        return self._reach().keys(bucket, prefix)
+
+    def _reach(self) -> Downloads:
+        from hostmaker.objects.s3 import S3Access, S3Objects
+
+        names = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
+        return S3Objects(S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names)))
+
+
+def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
+    """Bring model data and, when it has its own archive, the code; give the directory of the script."""
+    limit_s = spec.download_timeout.total_seconds()
+    if spec.container.data is not None:
+        fetch(spec.container.data, directory / "model", downloads, say, limit_s)
+    named = spec.container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    code = script_directory(named, directory)
+    if named.startswith("s3://"):
+        code.mkdir(mode=0o700)
+        fetch(ModelData(named, DataLayout.GZIP), code, downloads, say, limit_s)
+    return code
+
+
+def _environment(spec: InstanceSpec, match: Match, handler: str, code: Path) -> Environment:
+    cache = Cache(default_cache(), say)
+    pinned = spec.resolved_image.partition("@")[2] if spec.resolved_image else None
+    interpreters, choice = _choose(match, cache.pinned_python(pinned) if pinned else None)
+    if choice.note:
+        say(f"environment: {choice.note}")
+    recipe = Recipe(
+        python=interpreters[choice.python],
+        python_version=choice.python,
+        package=match.runtime.package,
+        version=choice.release.version,
+        requirements=(*choice.release.requirements, *match.runtime.requirements),
+    )
+    requirements = code / "requirements.txt"
+    own = read_requirements(requirements) if requirements.is_file() else None
+    return cache.environment(Wanted(recipe, handler, pinned, own))
+
+
+def _choose(match: Match, pinned: str | None) -> tuple[dict[str, Path], Choice]:
+    """Choose release and interpreter: that of a pinned image, else ours, else (this takes a moment) any other.
+
+    Others are run to see that they are there, so they are looked for only when ours is not what is wanted.
+    """
+    ours = own_interpreter()
+    with suppress(UnknownImageError):
+        choice = choose_release(match, tuple(ours))
+        if choice.python == pinned or (pinned is None and choice.is_exact):
+            return ours, choice
+    every = find_interpreters()
+    pythons = (pinned,) if pinned in every else tuple(every)
+    return every, choose_release(match, pythons)
+
+
+def _handler_digest(match: Match) -> str:
+    """Give the digest of what runs inside the environment; raises CatalogError for a handler that does not exist."""
+    directory = _runtime_directory()
+    handlers = sorted(path.stem for path in (directory / "handlers").glob("*.py") if path.stem != "__init__")
+    if match.runtime.handler not in handlers:
+        raise CatalogError(
+            f'The catalog names handler "{match.runtime.handler}" for {match.runtime.name}; there are: '
+            f"{', '.join(handlers)}."
+        )
+    sources = [*sorted(directory.glob("*.py")), directory / "handlers" / f"{match.runtime.handler}.py"]
+    return sha256(*(path.read_bytes() for path in sources))
+
+
+def _runtime_directory() -> Path:
+    spec = find_spec("hostmaker_runtime")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _fail(directory: Path, failure: InstanceFailure) -> None:
+    say(f"cannot be prepared: {failure.cause}")
+    write_atomically(directory / "failure.json", json.dumps(encode(failure)).encode())
+    sys.stdout.flush()
+    os._exit(EXIT_FAILED)  # a download that hangs in its thread must not hold up the end
+
+
+if __name__ == "__main__":
+    main()

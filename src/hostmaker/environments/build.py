@@ -1,165 +1,134 @@
 """Makes environments with uv, once for all who ask, in a cache of the machine.
 
-locks/<key>.txt           what a set of requirements resolves to, for an interpreter
-images/<digest>.txt       the lock behind a resolved image, so that a pinned image stays what it was
-environments/<key>/       a virtual environment; complete when `.complete` is in it
+environments/<key>/           a virtual environment
+environments/<key>.complete   it is whole; without this it is made anew
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import shutil
-import subprocess
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostmaker.environments.installer import BuildError, Installer
+from hostmaker.environments.lock import Lock, Locks, Recipe, sha256
+from hostmaker.environments.requirements import ModelRequirements
+from hostmaker.environments.turns import one_at_a_time
+from hostmaker.environments.workshop import give_to_nobody, take_back, workshop
 from hostmaker.kit.files import write_atomically
-
-COMMAND_LIMIT_S = 1500.0
-LAST_LINES = 12
-
-
-class BuildError(Exception):
-    """An environment cannot be made; `last_lines` are the resolver's or installer's own."""
-
-    def __init__(self, message: str, last_lines: Sequence[str]) -> None:
-        super().__init__(message)
-        self.last_lines = tuple(last_lines)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an environment is made of. `pinned` is the digest of an image that was resolved before."""
+    """An environment: a recipe, the digest of the handler's sources, and a model's own requirements.
 
-    python: Path
-    python_version: str
-    requirements: tuple[str, ...]
-    handler: bytes
+    `pinned` is the digest of an image that was resolved before; its lock is used as it was.
+    """
+
+    recipe: Recipe
+    handler: str
     pinned: str | None = None
-    user_requirements: Path | None = None
+    own: ModelRequirements | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment that is there. `digest` is that of the image: of its lock and its handler."""
+    """An environment that is there. `digest` is that of the image: its lock and its handler, not the model's own."""
 
     python: Path
     digest: str
 
 
 class Cache:
-    """The environments of one machine below `root`."""
+    """The environments of one machine below `root`; `say` takes a line for each thing that takes time."""
 
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
         self._root = root
         self._say = say
-        for name in ("locks", "images", "environments"):
-            (root / name).mkdir(parents=True, exist_ok=True)
+        self._installer = Installer(root, say)
+        self._locks = Locks(root, self._installer)
 
     def environment(self, wanted: Wanted) -> Environment:
         """Give the environment, making what is missing of it; raises BuildError."""
-        lock, digest = self._lock(wanted)
-        user = wanted.user_requirements.read_bytes() if wanted.user_requirements else b""
-        key = _sha256(str(wanted.python).encode(), wanted.python_version.encode(), lock.encode(), user)[:32]
+        try:
+            for folder in (self._root, *(self._root / name for name in ("locks", "images", "environments"))):
+                folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            return self._environment(wanted)
+        except OSError as error:
+            raise BuildError(f"The cache of environments at {self._root} cannot be used: {error}.") from error
+
+    def pinned_python(self, digest: str) -> str | None:
+        """Give the interpreter's version of an image that was resolved here before, like `3.11`."""
+        lock = self._locks.image(digest)
+        return lock.python if lock else None
+
+    def _environment(self, wanted: Wanted) -> Environment:
+        lock, digest = self._image(wanted)
+        if wanted.own is not None and wanted.own.lines:
+            lock = self._locks.extend(lock, wanted.recipe, wanted.own)
+        key = sha256(str(wanted.recipe.python).encode(), lock.text.encode())[:32]
         directory = self._root / "environments" / key
-        if not (directory / ".complete").exists():
-            with self._alone(directory):
-                if not (directory / ".complete").exists():
-                    self._build(directory, wanted, lock)
+        complete = directory.with_name(f"{key}.complete")
+        with one_at_a_time(directory, complete.exists, self._say) as is_ours:
+            if is_ours:
+                self._build(directory, wanted.recipe.python, lock)
+                write_atomically(complete, b"", 0o644)
         return Environment(directory / "bin" / "python", digest)
 
-    def _lock(self, wanted: Wanted) -> tuple[str, str]:
-        """Give the lock of the image, without the user's own requirements, and the image's digest."""
-        if wanted.pinned is not None and (kept := self._image(wanted.pinned)).exists():
-            return kept.read_text(), wanted.pinned
-        text = "\n".join(wanted.requirements) + "\n"
-        key = _sha256(str(wanted.python).encode(), wanted.python_version.encode(), text.encode())[:32]
-        path = self._root / "locks" / f"{key}.txt"
-        if not path.exists():
-            with self._alone(path):
-                if not path.exists():
-                    self._resolve(path, text, wanted)
-        lock = path.read_text()
-        digest = "sha256:" + _sha256(lock.encode(), wanted.handler)
+    def _image(self, wanted: Wanted) -> tuple[Lock, str]:
+        """Give the lock of the image, without the model's own requirements, and the image's digest."""
+        if wanted.pinned is not None and (kept := self._locks.image(wanted.pinned)) is not None:
+            if kept.python != wanted.recipe.python_version:
+                raise BuildError(
+                    f"The image was resolved for Python {kept.python}, which is not on this machine any more. Install "
+                    "it, or update the endpoint to resolve the image anew."
+                )
+            return kept, wanted.pinned
+        lock = self._locks.resolve(wanted.recipe)
+        digest = "sha256:" + sha256(lock.text.encode(), wanted.handler.encode())
         if wanted.pinned not in (None, digest):
             raise BuildError(
-                f"The image was resolved to {wanted.pinned} when the endpoint was created, and this machine no longer "
-                "has what that stands for. Create the endpoint again to resolve the image anew.",
-                (),
+                f"The image was resolved to {wanted.pinned} before, and this machine no longer has what that stands "
+                "for. Update the endpoint to resolve the image anew."
             )
-        if not self._image(digest).exists():
-            write_atomically(self._image(digest), lock.encode(), 0o644)
+        self._locks.keep_image(digest, lock)
         return lock, digest
 
-    def _image(self, digest: str) -> Path:
-        return self._root / "images" / f"{digest.removeprefix('sha256:')}.txt"
-
-    def _resolve(self, path: Path, text: str, wanted: Wanted) -> None:
-        self._say(f"environment: resolving {' '.join(wanted.requirements)} for Python {wanted.python_version}")
-        source = path.with_suffix(".in")
-        write_atomically(source, text.encode(), 0o644)
-        output = path.with_suffix(".resolved")
-        flags = ("--only-binary", ":all:", "--no-header", "--no-annotate", "--no-emit-index-url", "-q")
-        self._uv("pip", "compile", *flags, "--python", str(wanted.python), "-o", str(output), str(source))
-        os.replace(output, path)
-
-    def _build(self, directory: Path, wanted: Wanted, lock: str) -> None:
+    def _build(self, directory: Path, python: Path, lock: Lock) -> None:
         began = time.monotonic()
         shutil.rmtree(directory, ignore_errors=True)
-        number = sum(1 for line in lock.splitlines() if line.strip())
-        self._say(
-            f"environment: installing {number} packages for Python {wanted.python_version} (once for this machine)"
-        )
-        self._uv("venv", "-q", "--python", str(wanted.python), str(directory))
-        python = str(directory / "bin" / "python")
-        lock_file = directory / "lock.txt"
-        lock_file.write_text(lock)
-        self._uv("pip", "sync", "--compile-bytecode", "--python", python, str(lock_file))
-        if wanted.user_requirements is not None:
-            self._say("environment: installing the model's own requirements.txt")
-            self._uv("pip", "install", "--compile-bytecode", "--python", python, "-r", str(wanted.user_requirements))
-        write_atomically(directory / ".complete", b"", 0o644)
+        self._say(f"environment: installing {lock.number()} packages for Python {lock.python}, once for this machine")
+        self._installer.run("venv", "-q", "--python", str(python), str(directory))
+        if lock.has_sources:
+            self._install_confined(directory, lock)
+        else:
+            self._install(directory, lock)
         self._say(f"environment: ready after {time.monotonic() - began:.1f} s")
 
-    def _uv(self, *words: str) -> None:
-        """Run uv with its output passed on line by line; raises BuildError with the last lines."""
-        from uv import find_uv_bin
-
-        argv = [find_uv_bin(), "--no-progress", *words]
-        lines: deque[str] = deque(maxlen=LAST_LINES)
-        with subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_uv_env()
-        ) as child:
-            assert child.stdout is not None
-            deadline = time.monotonic() + COMMAND_LIMIT_S
-            for line in child.stdout:
-                lines.append(line.rstrip())
-                self._say(f"environment: {line.rstrip()}")
-                if time.monotonic() > deadline:
-                    child.kill()
-                    raise BuildError(f"uv {words[0]} {words[1]} took more than {COMMAND_LIMIT_S:g} s.", lines)
-        if child.returncode != 0:
-            raise BuildError(f"uv {' '.join(words[:2])} ended with exit code {child.returncode}.", lines)
-
-    @contextmanager
-    def _alone(self, path: Path) -> Iterator[None]:
-        """Let one at a time make what lies at `path`; whoever waits says so."""
-        descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
+    def _install(self, directory: Path, lock: Lock) -> None:
+        """Install wheels, which runs nobody's code; what uv still has from earlier times needs no network."""
+        with workshop(self._root) as folder:
+            file = folder / "lock.txt"
+            file.write_text(lock.text)
+            words = (*_sync(directory), "--only-binary", ":all:", str(file))
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._say("environment: somebody else is making it; waiting")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+                self._installer.run(*words, "--offline", quiet=True)
+            except BuildError:
+                self._installer.run(*words)
+
+    def _install_confined(self, directory: Path, lock: Lock) -> None:
+        self._say("environment: building from source what has no wheel")
+        with workshop(self._root, is_for_nobody=True) as folder:
+            file = folder / "lock.txt"
+            file.write_text(lock.text)
+            give_to_nobody(directory)
+            try:
+                self._installer.run(*_sync(directory), str(file), confined=folder)
+            finally:
+                take_back(directory)
 
 
 def default_cache() -> Path:
@@ -171,31 +140,5 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hostmaker"
 
 
-def _uv_env() -> dict[str, str]:
-    """Pass the user's settings of pip on to uv, which reads names of its own."""
-    env = dict(os.environ)
-    for ours, theirs in (
-        ("UV_DEFAULT_INDEX", "PIP_INDEX_URL"),
-        ("UV_INDEX", "PIP_EXTRA_INDEX_URL"),
-        ("SSL_CERT_FILE", "PIP_CERT"),
-    ):
-        if theirs in env:
-            env.setdefault(ours, env[theirs])
-    env.setdefault("UV_LINK_MODE", "hardlink" if _same_device() else "copy")
-    return env
-
-
-def _same_device() -> bool:
-    cache = Path(os.environ.get("UV_CACHE_DIR") or Path.home() / ".cache" / "uv")
-    try:
-        return cache.stat().st_dev == default_cache().stat().st_dev
-    except FileNotFoundError:
-        return False
-
-
-def _sha256(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.hexdigest()
+def _sync(directory: Path) -> tuple[str, ...]:
+    return ("pip", "sync", "--compile-bytecode", "--python", str(directory / "bin" / "python"))

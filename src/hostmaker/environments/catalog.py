@@ -6,18 +6,23 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+OWN = Path(__file__).with_name("catalog.toml")
 IMAGE = re.compile(
-    r"(?:(?P<registry>[\w.-]+(?::\d+)?)/)?(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
-    r"(?::(?P<tag>[\w][\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"(?:(?P<registry>[\w.-]*[.:][\w.:-]*|localhost)/)?(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
+    r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+VERSION = re.compile(r"\d+(\.\d+)*")
 
 
 class UnknownImageError(Exception):
     """No runtime stands for the image; the message says what is known and how to add one."""
+
+
+class CatalogError(Exception):
+    """A catalog file that cannot be used; the message names the file and the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +36,37 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One entry of the catalog. `tag` is a pattern with a group `version`."""
+    """One entry of the catalog. `tag` is a pattern with a group `version`; `releases` are oldest first."""
 
     name: str
     repositories: tuple[str, ...]
-    tag: str
+    tag: re.Pattern[str]
+    tags: tuple[str, ...]
     handler: str
     package: str
     requirements: tuple[str, ...]
-    tags: tuple[str, ...]
     releases: tuple[Release, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A runtime for an image, and the version that the image's tag asks for (None: the newest)."""
+    """A runtime for an image, the image's name without tag or digest, and the version that its tag asks for.
+
+    `version` is None when the image has no tag, or only a digest: its version cannot be known here.
+    """
 
     runtime: Runtime
-    repository: str
+    name: str
     version: str | None
 
 
 def load_catalog(further: Path | None = None) -> tuple[Runtime, ...]:
-    """Read the catalog of the package and, before it, the user's own; raises ValueError for a bad file."""
-    own = tomllib.loads((files("hostmaker.environments") / "catalog.toml").read_text())
-    user = tomllib.loads(further.read_text()) if further is not None else {}
-    tables = {
-        **user.get("runtimes", {}),
-        **{k: v for k, v in own["runtimes"].items() if k not in user.get("runtimes", {})},
-    }
-    return tuple(_runtime(name, table) for name, table in tables.items())
+    """Read the user's own catalog and, after it, the package's; an entry of the user replaces one of the same name.
+
+    Raises CatalogError.
+    """
+    user = _read(further) if further is not None else {}
+    return tuple({**user, **{name: runtime for name, runtime in _read(OWN).items() if name not in user}}.values())
 
 
 def match_image(uri: str, catalog: Sequence[Runtime]) -> Match:
@@ -68,86 +74,73 @@ def match_image(uri: str, catalog: Sequence[Runtime]) -> Match:
     parts = IMAGE.fullmatch(uri)
     if parts is None:
         raise UnknownImageError(f'"{uri}" is not an image URI: REGISTRY/REPOSITORY:TAG is expected.')
-    repository = parts["repository"]
-    for runtime in catalog:
-        if repository in runtime.repositories:
-            tag = parts["tag"]
-            found = re.fullmatch(runtime.tag, tag) if tag is not None else None
-            if tag is not None and found is None:
-                raise UnknownImageError(
-                    f'No local runtime stands for tag "{tag}" of {repository}. '
-                    f"Tags known here: {', '.join(runtime.tags)}."
-                )
-            return Match(runtime, repository, found["version"] if found else None)
-    known = ", ".join(name for runtime in catalog for name in runtime.repositories)
-    raise UnknownImageError(
-        f'No local runtime stands for image "{uri}". Repositories known here: {known}. '
-        "To add one, see docs/how-to/add-a-runtime.md (--set node.runtimes=FILE)."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A release and the interpreter version to run it; `note` says how it differs from what was asked for."""
-
-    release: Release
-    python: str
-    note: str | None
-
-
-def choose_release(match: Match, pythons: Sequence[str]) -> Choice:
-    """Choose the release for an image among those with wheels for `pythons`, the interpreters here, preferred first.
-
-    The release that the tag names when it can run here, else the nearest that can. Raises UnknownImageError.
-    """
-    releases = match.runtime.releases
-    wanted = match.version or releases[-1].version
-    possible = [(r, p) for r in releases if (p := next((p for p in pythons if p in r.pythons), None)) is not None]
-    if not possible:
-        every = sorted({python for release in releases for python in release.pythons}, key=_number)
+    repository, tag = parts["repository"], parts["tag"]
+    runtime = next((r for r in catalog if _is_one_of(repository, r.repositories)), None)
+    if runtime is None:
+        known = ", ".join(name for runtime in catalog for name in runtime.repositories)
         raise UnknownImageError(
-            f"{match.runtime.package} runs on Python {', '.join(every)}; the interpreters here are "
-            f"{', '.join(pythons) or 'none'}. Install one of the former."
+            f'No local runtime stands for image "{uri}". Repositories known here: {known}. '
+            "To add one, give a file with --set node.runtimes=FILE (docs/how-to/add-a-runtime.md)."
         )
-    release, python = min(possible, key=lambda pair: _distance(pair[0].version, wanted))
-    if _minor(release.version) == _minor(wanted):
-        return Choice(release, python, None)
-    note = (
-        f"the image asks for {match.runtime.package} {wanted}, for which there is no wheel for the interpreters here "
-        f"({', '.join(pythons)}); {match.runtime.package} {release.version} on Python {python} stands in for it"
-    )
-    return Choice(release, python, note)
+    found = runtime.tag.fullmatch(tag) if tag is not None else None
+    if tag is not None and found is None:
+        raise UnknownImageError(
+            f'No local runtime stands for tag "{tag}" of {repository}. Tags like {", ".join(runtime.tags)} are known.'
+        )
+    name = f"{parts['registry']}/{repository}" if parts["registry"] else repository
+    return Match(runtime, name, found["version"] if found else None)
+
+
+def _is_one_of(repository: str, names: Sequence[str]) -> bool:
+    """A mirror may keep the image below a path of its own (`mirror/aws/sagemaker-scikit-learn`)."""
+    return any(repository == name or repository.endswith("/" + name) for name in names)
+
+
+def _read(path: Path) -> dict[str, Runtime]:
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"The catalog {path} cannot be read: {error}.") from error
+    tables = document.get("runtimes")
+    if not isinstance(tables, dict) or not tables:
+        raise CatalogError(f"The catalog {path} has no [runtimes.NAME] table.")
+    try:
+        return {name: _runtime(name, table) for name, table in tables.items()}
+    except (KeyError, TypeError, ValueError, re.error) as error:
+        raise CatalogError(f"The catalog {path} is not of the right form: {error}.") from error
 
 
 def _runtime(name: str, table: Mapping[str, Any]) -> Runtime:
-    try:
-        releases = tuple(
-            Release(item["version"], tuple(item["pythons"]), tuple(item["requirements"])) for item in table["releases"]
-        )
-        return Runtime(
-            name=name,
-            repositories=tuple(table["repositories"]),
-            tag=table["tag"],
-            handler=table["handler"],
-            package=table["package"],
-            requirements=tuple(table["requirements"]),
-            tags=tuple(table["tags"]),
-            releases=releases,
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"runtime {name}: {error} is missing or of the wrong form") from error
+    keys = {"repositories", "tag", "tags", "handler", "package", "requirements", "releases"}
+    if set(table) != keys:
+        raise ValueError(f"runtime {name} needs exactly the keys {', '.join(sorted(keys))}, not {sorted(table)}")
+    tag = re.compile(table["tag"])
+    if "version" not in tag.groupindex:
+        raise ValueError(f"the tag pattern of runtime {name} has no group (?P<version>...)")
+    releases = tuple(_release(name, item) for item in table["releases"])
+    if not releases:
+        raise ValueError(f"runtime {name} has no release")
+    return Runtime(
+        name=name,
+        repositories=_texts(table, "repositories"),
+        tag=tag,
+        tags=_texts(table, "tags"),
+        handler=str(table["handler"]),
+        package=str(table["package"]),
+        requirements=_texts(table, "requirements"),
+        releases=releases,
+    )
 
 
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _release(name: str, table: Mapping[str, Any]) -> Release:
+    version = table["version"]
+    if not isinstance(version, str) or VERSION.fullmatch(version) is None:
+        raise ValueError(f"release {version!r} of runtime {name} is not a version like 1.2.2")
+    return Release(version, _texts(table, "pythons"), _texts(table, "requirements"))
 
 
-def _minor(version: str) -> tuple[int, ...]:
-    return _number(version)[:2]
-
-
-def _distance(version: str, wanted: str) -> tuple[int, int]:
-    """Order by how far the minor version is, the newer of two as far."""
-    ours, theirs = _minor(version), _minor(wanted)
-    far = (ours[0] - theirs[0]) * 100 + ours[1] - theirs[1]
-    return abs(far), -far
+def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = table[key]
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{key} is not a list of texts")
+    return tuple(values)

@@ -8,12 +8,27 @@ import sys
 from pathlib import Path
 
 VERSIONS = tuple(f"3.{minor}" for minor in range(14, 6, -1))
+SYSTEM = (Path("/usr/bin"), Path("/usr/local/bin"))
+
+
+def own_interpreter() -> dict[str, Path]:
+    """Give an interpreter of the version that runs this program, outside its virtual environment, by its version.
+
+    For root, one of the system where ours lies in a home directory: instances may run as users who cannot read that.
+    """
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    ours = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    system = next((path for folder in SYSTEM if (path := folder / f"python{version}").exists()), None)
+    if system is not None and os.getuid() == 0 and not is_open_to_all(ours):
+        return {version: system}
+    return {version: ours}
 
 
 def find_interpreters() -> dict[str, Path]:
     """Give the interpreters by version (`3.11`), ours first, then the newest first.
 
-    Looked for on PATH, in /usr/bin, /usr/local/bin and below pyenv. Each is run once, since a shim may lead nowhere.
+    Looked for on PATH, in the system's folders, below pyenv and among those that uv has installed. Each is run once,
+    since a shim may lead nowhere.
     """
     found = own_interpreter()
     for version in VERSIONS:
@@ -24,18 +39,26 @@ def find_interpreters() -> dict[str, Path]:
     return found
 
 
-def own_interpreter() -> dict[str, Path]:
-    """Give the interpreter that runs this program, outside its virtual environment, by its version."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {version: Path(getattr(sys, "_base_executable", sys.executable)).resolve()}
+def is_open_to_all(path: Path) -> bool:
+    """Tell whether every user may read and run what lies at `path`."""
+    try:
+        return all(folder.stat().st_mode & 0o005 == 0o005 for folder in (path, *path.parents))
+    except OSError:
+        return False
 
 
 def _candidates(version: str) -> list[Path]:
-    directories = [Path(part) for part in os.environ.get("PATH", "").split(os.pathsep) if part]
-    directories += [Path("/usr/bin"), Path("/usr/local/bin")]
-    directories += sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin"), reverse=True)
-    paths = (directory / f"python{version}" for directory in directories)
-    return list(dict.fromkeys(path for path in paths if path.exists() and "shims" not in path.parts))
+    """Give the places to try, those first that every user can reach."""
+    home = Path.home()
+    managed = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
+    folders = [Path(part) for part in os.environ.get("PATH", "").split(os.pathsep) if part]
+    folders += [
+        *SYSTEM,
+        *sorted(home.glob(f".pyenv/versions/{version}.*/bin"), reverse=True),
+        *sorted(managed.glob(f"cpython-{version}.*/bin"), reverse=True),
+    ]
+    paths = dict.fromkeys(folder / f"python{version}" for folder in folders if "shims" not in folder.parts)
+    return sorted((path for path in paths if path.exists()), key=lambda path: not is_open_to_all(path.resolve()))
 
 
 def _runs(path: Path, version: str) -> bool:

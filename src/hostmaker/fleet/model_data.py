@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import queue
+import shutil
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar, assert_never
 
 from hostmaker.domain.location import parse_location
 from hostmaker.domain.model import DataLayout, ModelData
 from hostmaker.fleet.extract import ExtractionError, extract
+from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
 
 SAY_EVERY_S = 5.0
+T = TypeVar("T")
 
 
 class DataError(Exception):
-    """Model data that cannot be had; the message is the sentence for the FailureReason."""
+    """Model data that cannot be had; the message is what the FailureReason says: AWS's sentence, then the cause."""
 
 
 class Downloads(Protocol):
-    """The object store, as far as downloads need it; raises `ports.ObjectMissingError` and others."""
+    """The object store, as far as downloads need it; raises ObjectMissingError and ObjectsUnavailableError."""
 
     def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
         """Write an object to `path`, giving (bytes so far, bytes in all)."""
@@ -31,72 +37,155 @@ class Downloads(Protocol):
 
 
 def fetch(data: ModelData, target: Path, downloads: Downloads, say: Callable[[str], None], limit_s: float) -> None:
-    """Bring `data` into the empty directory `target`; raises DataError, or what `downloads` raises."""
-    deadline = time.monotonic() + limit_s
+    """Bring `data` into the empty directory `target` within `limit_s` seconds.
+
+    Raises DataError; `domain.errors.ValidationException` for a URI that is none of S3.
+    """
     location = parse_location(data.uri)
-    match data.layout:
-        case DataLayout.GZIP:
-            archive = target.with_name(target.name + ".tar.gz")
-            try:
-                _download(downloads, location.bucket, location.key, archive, say, deadline)
-                extract(archive, target)
-            except ExtractionError as error:
-                raise DataError(f"The archive at {data.uri} is refused: {error}.") from error
-            finally:
-                archive.unlink(missing_ok=True)
-        case DataLayout.OBJECT:
-            name = PurePosixPath(location.key).name
-            _download(downloads, location.bucket, location.key, target / name, say, deadline)
-        case DataLayout.PREFIX:
-            _fetch_prefix(data, location.bucket, location.key, target, downloads, say, deadline)
+    job = _Job(downloads, say, location.bucket, time.monotonic() + limit_s)
+    try:
+        match data.layout:
+            case DataLayout.GZIP:
+                job.fetch_archive(location.key, target)
+            case DataLayout.OBJECT:
+                job.fetch_object(location.key, target)
+            case DataLayout.PREFIX:
+                job.fetch_prefix(location.key, target)
+            case _:
+                assert_never(data.layout)
+    except (ObjectMissingError, _NothingThere) as error:
+        raise DataError(f"{_failed(data.uri)} {ENSURE} {error}") from error
+    except TimeoutError as error:
+        advice = "Raise ModelDataDownloadTimeoutInSeconds, the time to download and extract."
+        raise DataError(f"{_failed(data.uri)} It took more than {limit_s:g} s: {error}. {advice}") from error
+    except (_RefusedError, ObjectsUnavailableError) as error:
+        raise DataError(f"{_failed(data.uri)} {error}") from error
+    except ExtractionError as error:
+        raise DataError(f"{_failed(data.uri)} The archive is refused: {error}.") from error
+    except OSError as error:
+        raise DataError(f"{_failed(data.uri)} Writing it failed: {error.strerror or error}.") from error
 
 
-def _fetch_prefix(
-    data: ModelData,
-    bucket: str,
-    prefix: str,
-    target: Path,
-    downloads: Downloads,
-    say: Callable[[str], None],
-    deadline: float,
-) -> None:
-    if prefix and not prefix.endswith("/"):
-        raise DataError(f'The S3Uri "{data.uri}" of S3DataType S3Prefix must end with "/".')
-    keys = [key for key in downloads.keys(bucket, prefix) if not key.endswith("/")]
-    if not keys:
-        raise DataError(missing(data.uri))
-    for key in keys:
-        path = PurePosixPath(key[len(prefix) :])
-        if not path.parts or path.is_absolute() or ".." in path.parts:
-            raise DataError(f"The key {key!r} leads out of the model directory.")
-        file = target / path
-        if file.is_dir() or any(parent.is_file() for parent in file.parents if parent.is_relative_to(target)):
-            raise DataError(f"The key {key!r} is a file where another key needs a directory.")
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _download(downloads, bucket, key, file, say, deadline)
+ENSURE = (
+    "Please ensure that there is an object located at the URL and that the role passed to CreateModel has permissions "
+    "to download the model."
+)
 
 
-def _download(
-    downloads: Downloads, bucket: str, key: str, path: Path, say: Callable[[str], None], deadline: float
-) -> None:
-    began = said = time.monotonic()
-    done = 0
-    for done, size in downloads.download(bucket, key, path):
-        now = time.monotonic()
-        if now > deadline:
-            raise DataError(
-                f"Failed to download model data: s3://{bucket}/{key} had {done} of {size} bytes when the time of "
-                "ModelDataDownloadTimeoutInSeconds was over. Please raise it."
-            )
-        if now - said >= SAY_EVERY_S:
-            said = now
-            say(f"model data: {done / 1e6:.0f} of {size / 1e6:.0f} MB of {key}")
-    say(f"model data: {key} ({done / 1e6:.1f} MB) in {time.monotonic() - began:.2f} s")
+def _failed(uri: str) -> str:
+    return f'Failed to download model data for container "container_1" from URL: "{uri}".'
 
 
-def missing(uri: str) -> str:
-    """Give AWS's sentence for model data that is not there."""
-    return (
-        f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is an '
-        "object located at the URL and that the role passed to CreateModel has permissions to download the model."
-    )
+class _NothingThere(Exception):
+    """Nothing lies under a prefix."""
+
+
+class _RefusedError(Exception):
+    """The data's form is not that of its layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One container's data on its way; `deadline` in steady seconds."""
+
+    downloads: Downloads
+    say: Callable[[str], None]
+    bucket: str
+    deadline: float
+
+    def fetch_archive(self, key: str, target: Path) -> None:
+        archive = target.with_name(target.name + ".tar.gz")
+        try:
+            self._download(key, archive)
+            began = time.monotonic()
+            extract(archive, target, limit_s=max(0.1, self.deadline - began))
+            self.say(f"model data: extracted in {time.monotonic() - began:.2f} s")
+        finally:
+            archive.unlink(missing_ok=True)
+
+    def fetch_object(self, key: str, target: Path) -> None:
+        if not key or key.endswith("/"):
+            raise _RefusedError("S3DataType S3Object needs the URI of one object, not a prefix.")
+        self._download(key, target / PurePosixPath(key).name)
+
+    def fetch_prefix(self, prefix: str, target: Path) -> None:
+        if prefix and not prefix.endswith("/"):
+            raise _RefusedError('The S3Uri of S3DataType S3Prefix must end with "/".')
+        listed = (self.downloads.keys(self.bucket, prefix) for _ in range(1))
+        keys = [key for found in _bounded(listed, self.deadline, "listing the prefix") for key in found]
+        files = _file_names([key for key in keys if not key.endswith("/")], prefix)  # markers of consoles are no files
+        if not files:
+            raise _NothingThere("There is nothing under the prefix.")
+        for key, path in files.items():
+            (target / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._download(key, target / path)
+
+    def _download(self, key: str, path: Path) -> None:
+        began = said = time.monotonic()
+        done = 0
+        steps = self.downloads.download(self.bucket, key, path)
+        for done, size in _bounded(steps, self.deadline, f"downloading {key}"):
+            _check_room(path, size - done)
+            if (now := time.monotonic()) - said >= SAY_EVERY_S:
+                said = now
+                self.say(f"model data: {done / 1e6:.0f} of {size / 1e6:.0f} MB of {key}")
+        self.say(f"model data: {key} ({done / 1e6:.1f} MB) in {time.monotonic() - began:.2f} s")
+
+
+def _file_names(keys: list[str], prefix: str) -> dict[str, PurePosixPath]:
+    """Give each key's path below the model directory; raises _RefusedError for keys that cannot lie side by side."""
+    files = {key: PurePosixPath(key[len(prefix) :]) for key in keys}
+    taken: dict[PurePosixPath, str] = {}
+    for key, path in files.items():
+        if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in key:
+            raise _RefusedError(f"The key {key!r} does not name a file below the model directory.")
+        if path in taken:
+            raise _RefusedError(f"The keys {taken[path]!r} and {key!r} name the same file.")
+        taken[path] = key
+    for key, path in files.items():
+        above = next((taken[folder] for folder in path.parents if folder in taken), None)
+        if above is not None:
+            raise _RefusedError(f"The key {above!r} is a file where {key!r} needs a directory.")
+    return files
+
+
+def _check_room(path: Path, more: int) -> None:
+    free = shutil.disk_usage(path.parent).free
+    if more > free:
+        raise _RefusedError(f"The disk has {free / 1e9:.1f} GB free; {more / 1e9:.1f} GB are still to come.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given(Generic[T]):
+    item: T
+
+
+def _bounded(work: Iterable[T], deadline: float, doing: str) -> Iterator[T]:
+    """Give what `work` gives, raise what it raises, and raise TimeoutError at the deadline.
+
+    `work` runs in a thread of its own, since a read that hangs comes back to nobody; such a thread ends with its
+    process, which has nothing else to do then.
+    """
+    told: queue.Queue[_Given[T] | BaseException | None] = queue.Queue(maxsize=4)
+
+    def run() -> None:
+        try:
+            for item in work:
+                told.put(_Given(item))
+        except BaseException as error:  # owned by the reader, who raises it
+            told.put(error)
+        else:
+            told.put(None)
+
+    threading.Thread(target=run, name="download", daemon=True).start()
+    while True:
+        try:
+            match told.get(timeout=max(0.0, deadline - time.monotonic())):
+                case None:
+                    return
+                case BaseException() as error:
+                    raise error
+                case _Given(item):
+                    yield item
+        except queue.Empty:
+            raise TimeoutError(doing) from None

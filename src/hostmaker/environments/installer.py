@@ -1,0 +1,114 @@
+"""Runs uv: bounded in time, its lines passed on, the user's settings of packages honoured."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND_LIMIT_S = 900.0
+LAST_LINES = 12
+NOBODY = 65534
+
+# What pip reads, and where uv looks for the same. The older names of uv's own win when they are set.
+PIP_SETTINGS = (
+    ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    ("PIP_NO_INDEX", "UV_NO_INDEX", ""),
+    ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST", ""),
+    ("PIP_DEFAULT_TIMEOUT", "UV_HTTP_TIMEOUT", ""),
+    ("PIP_CERT", "SSL_CERT_FILE", ""),
+    ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", ""),
+)
+
+
+class BuildError(Exception):
+    """An environment cannot be made; `last_lines` are the resolver's or installer's own."""
+
+    def __init__(self, message: str, last_lines: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.last_lines = tuple(last_lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """Runs uv in `folder`, where no project's settings interfere; `say` takes each of its lines."""
+
+    folder: Path
+    say: Callable[[str], None]
+    limit_s: float = COMMAND_LIMIT_S
+
+    def run(self, *words: str, quiet: bool = False, confined: Path | None = None) -> None:
+        """Run one command of uv; raises BuildError with its last lines.
+
+        `confined` is for what runs the code of strangers (building from source): a folder that becomes home and
+        working directory and, for root, the user `nobody`, who must own it and can write nowhere else.
+        """
+        lines: deque[str] = deque(maxlen=LAST_LINES)
+        with self._start(words, confined) as child:
+            try:
+                for line in _lines(child, time.monotonic() + self.limit_s):
+                    lines.append(line)
+                    if not quiet:
+                        self.say(f"environment: {line.strip()}")
+            except TimeoutError:
+                child.kill()
+                raise BuildError(f"uv {' '.join(words[:2])} took more than {self.limit_s:g} s.", lines) from None
+        if child.returncode != 0:
+            raise BuildError(f"uv {' '.join(words[:2])} ended with exit code {child.returncode}.", lines)
+
+    def _start(self, words: Sequence[str], confined: Path | None) -> subprocess.Popen[bytes]:
+        from uv import find_uv_bin
+
+        env = uv_environment(os.environ)
+        is_other_user = confined is not None and os.getuid() == 0
+        if confined is not None:
+            env |= {"HOME": str(confined), "TMPDIR": str(confined)}
+        if is_other_user:
+            env["UV_CACHE_DIR"] = f"{confined}/uv"
+        return subprocess.Popen(
+            [find_uv_bin(), "--no-progress", "--color", "never", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd=confined or self.folder,
+            umask=0o022,
+            user=NOBODY if is_other_user else None,
+            group=NOBODY if is_other_user else None,
+            extra_groups=[] if is_other_user else None,
+        )
+
+
+def uv_environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """Give uv's environment: the user's, with settings of pip under uv's names, without anything of ours."""
+    env = {k: v for k, v in ours.items() if not k.startswith(("HOSTMAKER_", "AWS_")) and k != "VIRTUAL_ENV"}
+    for theirs, name, older in PIP_SETTINGS:
+        if env.get(theirs) and older not in env:
+            env.setdefault(name, env[theirs])
+    if env.get("PIP_FIND_LINKS"):  # pip separates them by spaces, uv by commas
+        env.setdefault("UV_FIND_LINKS", ",".join(env["PIP_FIND_LINKS"].split()))
+    # Only interpreters that are present: a download of one would be a surprise.
+    return env | {"UV_PYTHON_DOWNLOADS": "never"}
+
+
+def _lines(child: subprocess.Popen[bytes], deadline: float) -> Iterator[str]:
+    """Give the child's lines as they come; raises TimeoutError at the deadline, also when nothing comes."""
+    assert child.stdout is not None
+    descriptor, rest = child.stdout.fileno(), b""
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        chunk = os.read(descriptor, 65536)
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole if chunk else [*whole, rest]:
+            if line.strip():
+                yield line.decode(errors="replace").rstrip()
+        if not chunk:
+            return
