@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -75,8 +75,8 @@ def operations(services: Services) -> dict[tuple[str, str], Handler]:
             "DescribeEndpoint": endpoints.describe,
             "DeleteEndpoint": endpoints.delete,
             "ListEndpoints": endpoints.list,
-            "UpdateEndpoint": endpoints.refuse_update,
-            "UpdateEndpointWeightsAndCapacities": endpoints.refuse_update,
+            "UpdateEndpoint": endpoints.refuse("UpdateEndpoint"),
+            "UpdateEndpointWeightsAndCapacities": endpoints.refuse("UpdateEndpointWeightsAndCapacities"),
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,
@@ -104,6 +104,8 @@ async def _manage(
     except StoreUnavailableError as error:
         log.error("request %s: %s", request_id, error)
         failure = InternalFailure(f"{error} Nothing was changed; free some disk space and try again.")
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it
     except Exception:  # ours: the caller gets a 500, the log the traceback
         log.exception("request %s failed", request_id)
         failure = InternalFailure(f"Request {request_id} failed by a fault of the server; its log has the traceback.")

@@ -6,11 +6,14 @@ Source: DescribeEndpoint and PendingDeploymentSummary pages of the API reference
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from hostmaker.domain.endpoint import DesiredVariant, Endpoint, EndpointStatus, MemberPhase
 from hostmaker.domain.fleet import InstanceState, Known, Unknown
+from hostmaker.kit.json_value import Json
 
 LONGEST_REASON = 1024
+ECHOED = ("ManagedInstanceScaling", "RoutingConfig")  # of a variant, as sent
 
 
 def describe_endpoint(endpoint: Endpoint, node: Known | Unknown) -> dict[str, object]:
@@ -28,22 +31,25 @@ def describe_endpoint(endpoint: Endpoint, node: Known | Unknown) -> dict[str, ob
         shown["FailureReason"] = recorded.failure_reason[:LONGEST_REASON]
     if desired.deployment_config is not None:
         shown["LastDeploymentConfig"] = desired.deployment_config
+    if capture := desired.config_sent.get("DataCaptureConfig"):
+        shown["DataCaptureConfig"] = _capture(cast(Mapping[str, Json], capture))
     if recorded.status is EndpointStatus.CREATING:
         shown["PendingDeploymentSummary"] = {
             "EndpointConfigName": desired.config_name,
             "ProductionVariants": [_pending(endpoint, wanted, node) for wanted in desired.variants],
             "StartTime": desired.created,
         }
-    elif was_in_service(endpoint):
+    elif _has_live_fleet(endpoint):
         shown["ProductionVariants"] = [_live(endpoint, wanted) for wanted in desired.variants]
     return shown
 
 
-def was_in_service(endpoint: Endpoint) -> bool:
-    """Tell whether there is, or was before its deletion, a live fleet to show."""
+def _has_live_fleet(endpoint: Endpoint) -> bool:
+    """Tell whether there is a live fleet to show; of one that is being deleted, what is left of it."""
     status = endpoint.recorded.status
     if status is EndpointStatus.DELETING:
-        return any(member.phase is not MemberPhase.LAUNCHED for member in endpoint.recorded.members)
+        members = endpoint.recorded.members
+        return any(m.phase is MemberPhase.IN_SERVICE or m.withdrawn_at_version is not None for m in members)
     return status in (EndpointStatus.IN_SERVICE, EndpointStatus.OUT_OF_SERVICE)
 
 
@@ -95,9 +101,19 @@ def _common(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, object]:
         shown["DeployedImages"] = [
             {"SpecifiedImage": image.specified, "ResolvedImage": image.resolved, "ResolutionTime": image.at}
         ]
-    if routing := _sent_variant(endpoint, wanted.variant.name).get("RoutingConfig"):
-        shown["RoutingConfig"] = routing
-    return shown
+    sent = _sent_variant(endpoint, wanted.variant.name)
+    return {**shown, **{name: sent[name] for name in ECHOED if name in sent}}
+
+
+def _capture(sent: Mapping[str, Json]) -> dict[str, object]:
+    """Give the summary of a capture that is switched off; its shape requires every member."""
+    return {
+        "EnableCapture": False,
+        "CaptureStatus": "Stopped",
+        "CurrentSamplingPercentage": sent["InitialSamplingPercentage"],
+        "DestinationS3Uri": sent["DestinationS3Uri"],
+        "KmsKeyId": sent.get("KmsKeyId", ""),
+    }
 
 
 def _sent_variant(endpoint: Endpoint, name: str) -> Mapping[str, object]:

@@ -28,20 +28,21 @@ class EndpointConfigs:
         check_members("CreateEndpointConfig", request, self._services.strict)
         tags = read_tags(request.get("Tags"))
         name = str(request["EndpointConfigName"])
+        config_arn = arn(ctx.region, ctx.account, "endpoint-config", name)
+        taken = f'Cannot create already existing endpoint configuration "{config_arn}".'
+        if self._services.store.endpoint_config(ctx.region, name) is not None:
+            raise ValidationException(taken)
         variants = read_variants(cast(Sequence[Mapping[str, Json]], request["ProductionVariants"]))
         for variant in variants:
             if self._services.store.model(ctx.region, variant.model_name) is None:
                 model_arn = arn(ctx.region, ctx.account, "model", variant.model_name)
                 raise ValidationException(f'Could not find model "{model_arn}".')
-        config_arn = arn(ctx.region, ctx.account, "endpoint-config", name)
         sent = {key: value for key, value in request.items() if key != "Tags"}
         config = EndpointConfig(ctx.region, name, config_arn, variants, self._services.now(), sent)
         try:
             self._services.store.add_endpoint_config(config, tags)
         except NameTakenError:
-            raise ValidationException(
-                f'Cannot create already existing endpoint configuration "{config_arn}".'
-            ) from None
+            raise ValidationException(taken) from None
         return {"EndpointConfigArn": config_arn}
 
     def describe(self, ctx: CallContext, request: dict[str, Json]) -> Output:

@@ -5,6 +5,7 @@ A creation keeps what is desired, with config and models as they are now, and an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
@@ -19,9 +20,10 @@ from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.errors import ValidationException
 from hostmaker.domain.names import arn
 from hostmaker.kit.json_value import Json
-from hostmaker.ports import CallContext, NameTakenError, Output
+from hostmaker.ports import CallContext, Handler, NameTakenError, Output
 from hostmaker.wire.members import check_members
 
+log = logging.getLogger("hostmaker.control")
 IN_PROGRESS = (EndpointStatus.CREATING, EndpointStatus.DELETING)
 
 
@@ -33,7 +35,7 @@ class Endpoints:
 
     def create(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """CreateEndpoint."""
-        declared = list(check_members("CreateEndpoint", request, self._services.strict))
+        declared = check_members("CreateEndpoint", request, self._services.strict)
         tags = read_tags(request.get("Tags"))
         name = str(request["EndpointName"])
         endpoint_arn = arn(ctx.region, ctx.account, "endpoint", name)
@@ -41,6 +43,8 @@ class Endpoints:
         if self._services.store.endpoint(ctx.region, name) is not None:
             raise ValidationException(taken)
         config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
+        variants = self._variants(ctx, config)
+        declared += _declared(config, variants)
         now = self._services.now()
         desired = Desired(
             uid=self._services.new_id(),
@@ -48,20 +52,17 @@ class Endpoints:
             name=name,
             arn=endpoint_arn,
             config_name=config.name,
-            variants=self._variants(ctx, config),
+            variants=variants,
             created=now,
             config_sent=config.sent,
-            deployment_config=cast("dict[str, Json] | None", request.get("DeploymentConfig")),
+            deployment_config=_deployment_config(request),
         )
         try:
             self._services.store.add_endpoint(desired, Recorded(desired.uid, EndpointStatus.CREATING, now), tags)
         except NameTakenError:
             raise ValidationException(taken) from None
-        declared += check_members("CreateEndpointConfig", config.sent)
-        for model in {wanted.model.name: wanted.model for wanted in desired.variants}.values():
-            declared += check_members("CreateModel", model.sent)
-        self._services.warn(ctx.region, name, tuple(dict.fromkeys(declared)))
         self._services.wake()
+        self._warn(ctx.region, name, declared)
         return {"EndpointArn": endpoint_arn}
 
     def describe(self, ctx: CallContext, request: dict[str, Json]) -> Output:
@@ -100,13 +101,24 @@ class Endpoints:
         ]
         return summaries("Endpoints", rows, request)
 
-    def refuse_update(self, ctx: CallContext, request: dict[str, Json]) -> Output:
-        """UpdateEndpoint and UpdateEndpointWeightsAndCapacities, which this version does not have."""
-        endpoint = self._find(ctx, str(request["EndpointName"]))
-        raise ValidationException(
-            f'Updating endpoint "{endpoint.desired.arn}" is not supported by this version of Hostmaker. '
-            "Create another endpoint with the new configuration, and delete this one."
-        )
+    def refuse(self, operation: str) -> Handler:
+        """Give the handler of an operation that changes an endpoint, which this version cannot do."""
+
+        def handle(ctx: CallContext, request: dict[str, Json]) -> Output:
+            endpoint = self._find(ctx, str(request["EndpointName"]))
+            raise ValidationException(
+                f"{operation} is not supported by this version of Hostmaker. Create another endpoint with the new "
+                f'configuration, and delete "{endpoint.desired.arn}".'
+            )
+
+        return handle
+
+    def _warn(self, region: str, name: str, declared: tuple[str, ...]) -> None:
+        """Tell what is without effect; the endpoint is there already, so a log that cannot be written is no error."""
+        try:
+            self._services.warn(region, name, tuple(dict.fromkeys(declared)))
+        except OSError as error:
+            log.warning("endpoint %s: its log cannot be written: %s", name, error)
 
     def _variants(self, ctx: CallContext, config: EndpointConfig) -> tuple[DesiredVariant, ...]:
         found = []
@@ -124,6 +136,20 @@ class Endpoints:
             endpoint_arn = arn(ctx.region, ctx.account, "endpoint", name)
             raise ValidationException(f'Could not find endpoint "{endpoint_arn}".')
         return endpoint
+
+
+def _declared(config: EndpointConfig, variants: tuple[DesiredVariant, ...]) -> tuple[str, ...]:
+    """Name the members of config and models that are stored and have no effect here."""
+    models = {wanted.model.name: wanted.model for wanted in variants}
+    of_models = (member for model in models.values() for member in check_members("CreateModel", model.sent))
+    return (*check_members("CreateEndpointConfig", config.sent), *of_models)
+
+
+def _deployment_config(request: Mapping[str, Json]) -> dict[str, Json] | None:
+    sent = cast("dict[str, Json] | None", request.get("DeploymentConfig"))
+    if sent and "BlueGreenUpdatePolicy" in sent and "RollingUpdatePolicy" in sent:
+        raise ValidationException("Only one of BlueGreenUpdatePolicy and RollingUpdatePolicy can be specified.")
+    return sent
 
 
 def list_monitoring_schedules(ctx: CallContext, request: Mapping[str, Json]) -> Output:

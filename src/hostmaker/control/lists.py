@@ -30,12 +30,10 @@ def summaries(member: str, rows: Sequence[Listing], request: Mapping[str, Json])
 
     Newest first unless asked otherwise; ties are broken by name. Source: List* pages of the API reference.
     """
-    kept = sorted((row for row in rows if _passes(row, request)), key=_key(request))
+    key, order = _key(request), _order(request)
     descending = request.get("SortOrder", "Descending") == "Descending"
-    if descending:
-        kept.reverse()
-    last = _read_token(request.get("NextToken"))
-    key = _key(request)
+    kept = sorted((row for row in rows if _passes(row, request)), key=key, reverse=descending)
+    last = _read_token(request.get("NextToken"), order)
     if last is not None:
         kept = [row for row in kept if (key(row) < last if descending else key(row) > last)]
     limit = request.get("MaxResults", DEFAULT_PAGE)
@@ -43,7 +41,7 @@ def summaries(member: str, rows: Sequence[Listing], request: Mapping[str, Json])
     page = kept[:limit]
     shown: dict[str, object] = {member: [_shown(row) for row in page]}
     if len(kept) > limit:
-        shown["NextToken"] = _token(key(page[-1]))
+        shown["NextToken"] = _token(key(page[-1]), order)
     return shown
 
 
@@ -85,17 +83,22 @@ def _key(request: Mapping[str, Json]) -> Callable[[Listing], tuple[str, str]]:
     return key
 
 
-def _token(key: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+def _order(request: Mapping[str, Json]) -> str:
+    """Name the order of a list: a page continues only a list of the same order."""
+    return f"{request.get('SortBy', 'CreationTime')} {request.get('SortOrder', 'Descending')}"
 
 
-def _read_token(token: Json) -> tuple[str, str] | None:
+def _token(key: tuple[str, str], order: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([order, *key]).encode()).decode()
+
+
+def _read_token(token: Json, order: str) -> tuple[str, str] | None:
     if token is None:
         return None
     try:
-        first, second = json.loads(base64.urlsafe_b64decode(str(token)))
-        if isinstance(first, str) and isinstance(second, str):
-            return first, second
-    except (ValueError, TypeError):
+        match json.loads(base64.urlsafe_b64decode(str(token))):
+            case [str(made_for), str(first), str(second)] if made_for == order:
+                return first, second
+    except (ValueError, RecursionError):
         pass  # said below, together with what decodes to something else
     raise ValidationException("Invalid pagination token.")

@@ -30,23 +30,23 @@ class Models:
         name = str(request["ModelName"])
         container = _container(request)
         model_arn = arn(ctx.region, ctx.account, "model", name)
+        taken = f'Cannot create already existing model "{model_arn}".'
+        if self._services.store.model(ctx.region, name) is not None:
+            raise ValidationException(taken)
         if container.data is not None:
-            await self._check_data(container.data, str(request.get("ExecutionRoleArn", "")), ctx.region)
+            await self._check_data(container.data, request.get("ExecutionRoleArn"), ctx.region)
         sent = {key: value for key, value in request.items() if key != "Tags"}
         model = Model(ctx.region, name, model_arn, container, self._services.now(), sent)
         try:
             self._services.store.add_model(model, tags)
         except NameTakenError:
-            raise ValidationException(f'Cannot create already existing model "{model_arn}".') from None
+            raise ValidationException(taken) from None  # by another request, during the check of the data
         return {"ModelArn": model_arn}
 
     def describe(self, ctx: CallContext, request: dict[str, Json]) -> Output:
-        """DescribeModel."""
+        """DescribeModel: what was sent, and nothing that was not."""
         model = self._find(ctx, str(request["ModelName"]))
-        defaults: dict[str, object] = {}
-        if "EnableNetworkIsolation" not in model.sent:
-            defaults["EnableNetworkIsolation"] = False
-        return {**model.sent, **defaults, "ModelArn": model.arn, "CreationTime": model.created}
+        return {**model.sent, "ModelArn": model.arn, "CreationTime": model.created}
 
     def delete(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """DeleteModel: the record alone, whether or not an endpoint uses it."""
@@ -68,22 +68,31 @@ class Models:
             raise ValidationException(f'Could not find model "{arn(ctx.region, ctx.account, "model", name)}".')
         return model
 
-    async def _check_data(self, data: ModelData, role: str, region: str) -> None:
+    async def _check_data(self, data: ModelData, role: Json, region: str) -> None:
         location = parse_location(data.uri)
         key = location.key
         if data.layout is DataLayout.PREFIX and key and not key.endswith("/"):
             raise ValidationException(f'S3Uri "{data.uri}" of S3DataType S3Prefix must end with "/".')
+        if data.layout is not DataLayout.PREFIX and (not key or key.endswith("/")):
+            raise ValidationException(_no_access(data.uri, role, region))  # a prefix is no object
         try:
             found = await self._services.objects.exists(location.bucket, key)
         except ObjectsUnavailableError as error:
             raise InternalFailure(f"Request to service failed. {error}") from error
         if not found:
-            raise ValidationException(
-                f'Could not access model data at {data.uri}. Please ensure that the role "{role}" exists and that its '
-                'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
-                '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the '
-                f"object is located in {region}."
-            )
+            raise ValidationException(_no_access(data.uri, role, region))
+
+
+def _no_access(uri: str, role: Json, region: str) -> str:
+    """Give the service's sentences for model data that is not there; those about a role only when one was named."""
+    ensure = (
+        f'Please ensure that the role "{role}" exists and that its trust relationship policy allows the action '
+        '"sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". Also ensure that the role has '
+        '"s3:GetObject" permissions and that the object is located in'
+        if role
+        else "Please ensure that the object is located in"
+    )
+    return f"Could not access model data at {uri}. {ensure} {region}."
 
 
 def _container(request: Mapping[str, Json]) -> Container:
@@ -105,11 +114,11 @@ def _container(request: Mapping[str, Json]) -> Container:
 
 def _data(sent: Mapping[str, Json]) -> ModelData | None:
     url, source = sent.get("ModelDataUrl"), sent.get("ModelDataSource")
-    if url and source:
+    if url is not None and source is not None:
         raise ValidationException("ModelDataUrl and ModelDataSource cannot both be specified for a container.")
-    if url:
+    if url is not None:
         return ModelData(str(url), DataLayout.GZIP)
-    if not source:
+    if source is None:
         return None
     s3 = cast(Mapping[str, Mapping[str, Json]], source).get("S3DataSource")
     if s3 is None:

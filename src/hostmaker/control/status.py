@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hostmaker.domain.endpoint import Endpoint, Member
+from hostmaker.domain.endpoint import DesiredVariant, Endpoint, Member, MemberPhase
 from hostmaker.domain.fleet import Known, Unknown
 from hostmaker.kit.codec import encode
 from hostmaker.kit.json_value import Json
@@ -17,7 +17,20 @@ def endpoint_status(endpoint: Endpoint, node: Known | Unknown) -> dict[str, Json
         "config": endpoint.desired.config_name,
         "failure_reason": endpoint.recorded.failure_reason,
         "modified": endpoint.recorded.modified.isoformat(timespec="milliseconds"),
+        "variants": [_variant(endpoint, wanted) for wanted in endpoint.desired.variants],
         "instances": [_instance(member, node) for member in endpoint.recorded.members],
+    }
+
+
+def _variant(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, Json]:
+    variant = wanted.variant
+    members = [m for m in endpoint.recorded.members if m.variant == variant.name]
+    return {
+        "name": variant.name,
+        "model": wanted.model.name,
+        "weight": variant.initial_weight,
+        "desired": variant.initial_instance_count,
+        "in_service": sum(m.phase is MemberPhase.IN_SERVICE for m in members),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -23,8 +22,7 @@ class Tags:
 
     def add(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """AddTags: values of keys that exist are replaced."""
-        arn = str(request["ResourceArn"])
-        there = self._tags(arn)
+        arn, there = self._find(request)
         tags = read_tags(request["Tags"])
         together = {**there, **dict(tags)}
         _check_number(together)
@@ -32,32 +30,26 @@ class Tags:
         return {"Tags": _shown(together)}
 
     def list(self, ctx: CallContext, request: dict[str, Json]) -> Output:
-        """ListTags."""
-        tags = list(self._tags(str(request["ResourceArn"])).items())
-        token = request.get("NextToken")
-        if token is not None:
-            last = _read_token(str(token))
-            names = [name for name, _ in tags]
-            tags = tags[names.index(last) + 1 :] if last in names else []
-        limit = request.get("MaxResults", MOST_TAGS)
-        assert isinstance(limit, int)
-        page = tags[:limit]
-        more = {"NextToken": base64.urlsafe_b64encode(page[-1][0].encode()).decode()} if len(tags) > limit else {}
-        return {"Tags": _shown(dict(page)), **more}
+        """ListTags: all on one page, since MaxResults is at least as many as a resource can have."""
+        if request.get("NextToken") is not None:
+            raise ValidationException("Invalid pagination token.")
+        return {"Tags": _shown(self._find(request)[1])}
 
     def delete(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """DeleteTags: keys that are not there are no error."""
-        arn = str(request["ResourceArn"])
-        self._tags(arn)
+        arn, _ = self._find(request)
         self._store.delete_tags(arn, [str(key) for key in cast(Sequence[Json], request["TagKeys"])])
         return {}
 
-    def _tags(self, arn: str) -> dict[str, str]:
+    def _find(self, request: Mapping[str, Json]) -> tuple[str, dict[str, str]]:
+        """Give the ARN as it is kept, its name in lower case, and the tags; raises ValidationException."""
+        asked = str(request["ResourceArn"])
+        arn = asked.lower()
         tags = self._store.tags(arn)
         if tags is None:
-            kind = KINDS.get(arn.rpartition(":")[2].partition("/")[0], "resource")
-            raise ValidationException(f'Could not find {kind} "{arn}".')
-        return tags
+            kind = KINDS.get(arn.split(":", 5)[5].partition("/")[0], "resource")
+            raise ValidationException(f'Could not find {kind} "{asked}".')
+        return arn, tags
 
 
 def read_tags(sent: Json) -> list[tuple[str, str]]:
@@ -67,8 +59,9 @@ def read_tags(sent: Json) -> list[tuple[str, str]]:
     for key, _ in tags:
         if key.lower().startswith("aws:"):
             raise ValidationException(f'Tag key "{key}" is not allowed: keys that begin with "aws:" are reserved.')
-    if len({key for key, _ in tags}) < len(tags):
-        raise ValidationException("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    keys = [key for key, _ in tags]
+    if repeated := [key for key in keys if keys.count(key) > 1]:
+        raise ValidationException(f'Duplicate tag keys found: "{repeated[0]}".')
     _check_number(dict(tags))
     return tags
 
@@ -80,10 +73,3 @@ def _check_number(tags: Mapping[str, str]) -> None:
 
 def _shown(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _read_token(token: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(token).decode()
-    except ValueError:
-        raise ValidationException("Invalid pagination token.") from None
