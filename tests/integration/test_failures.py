@@ -82,5 +82,5 @@ def test_a_hostile_archive(server: Server) -> None:
 def test_requirements_that_do_not_exist(server: Server) -> None:
     server.create("no-package", files={"code/requirements.txt": "hostmaker-no-such-package==1.0\n"})
     reason = failure_of(server, "no-package")
-    assert "The environment cannot be built" in reason
+    assert reason.startswith("Please make sure all images included in the model")
     assert "hostmaker-no-such-package" in reason

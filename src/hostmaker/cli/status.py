@@ -31,6 +31,8 @@ def _print(ready: Any, endpoints: list[Any], asked: str | None) -> None:
     from rich.table import Table
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=250)  # what reads a pipe wants whole names
     console.print(f"Server at [bold]{ready['endpoint_url']}[/] (process {ready['pids']['supervisor'][0]})")
     if not endpoints:
         console.print(f"There is no endpoint {asked!r}." if asked else "No endpoints yet.")
