@@ -16,6 +16,7 @@ from hostmaker.assembly.timeline import FileTimeline
 from hostmaker.auth.credentials import open_credentials
 from hostmaker.control.app import management_app
 from hostmaker.control.services import Services
+from hostmaker.domain.endpoint import ResolvedImage
 from hostmaker.environments.catalog import load_catalog
 from hostmaker.kit.clock import PlatformClock, open_clock
 from hostmaker.kit.counts import Counts
@@ -60,7 +61,7 @@ async def main(start: Start) -> None:
         allow_delete_in_progress=settings.control.allow_delete_in_progress,
     )
     types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
-    app = management_app(services, _peripherals(start, clock), settings.region, types)
+    app = management_app(services, _peripherals(start, clock, store), settings.region, types)
     async with asyncio.TaskGroup() as group:
         group.create_task(hub.serve())
         group.create_task(reconciler.run())
@@ -78,17 +79,24 @@ async def _serve(app: Starlette, path: Path) -> None:
     await server._serve()
 
 
-def _peripherals(start: Start, clock: PlatformClock) -> dict[tuple[str, str], Handler]:
+def _peripherals(start: Start, clock: PlatformClock, store: SqliteStore) -> dict[tuple[str, str], Handler]:
     """Give the operations of the services around hosting."""
     settings = start.joined.settings
     credentials = open_credentials(settings.data / "credentials.json")
     since = datetime.fromtimestamp((settings.data / "credentials.json").stat().st_mtime, UTC)
     further = Path(settings.node.runtimes) if settings.node.runtimes else None
     tags = {name: runtime.tags for runtime in load_catalog(further) for name in runtime.repositories}
+
+    def real_now() -> datetime:  # clients compare expirations with their own clocks
+        return datetime.now(UTC)
+
+    def resolved() -> list[ResolvedImage]:
+        return [image for endpoint in store.endpoints() for image in endpoint.recorded.images.values()]
+
     logs = LogGroups(settings.data / "logs", settings.account_id, lambda: int(clock.seconds() * 1000))
     return {
-        **Identities(lambda _: credentials.secret_access_key, clock.now, since).handlers(),
-        **Registry(tags, clock.now, since).handlers(),
+        **Identities(lambda _: credentials.secret_access_key, real_now, since, store).handlers(),
+        **Registry(tags, real_now, since, resolved).handlers(),
         ("logs", "DescribeLogGroups"): _by_region(logs.describe_log_groups),
         ("logs", "DescribeLogStreams"): _by_region(logs.describe_log_streams),
         ("logs", "GetLogEvents"): _by_region(logs.get_log_events),

@@ -8,6 +8,7 @@ Both are whole states, so telling them again after a crash is harmless.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,12 +21,15 @@ from hostmaker.domain.observed import Observed
 from hostmaker.domain.routing import EndpointRoute, RoutingTable
 from hostmaker.kit.clock import Clock
 from hostmaker.planner.endpoint import Limits, decide, free_slots, timers
-from hostmaker.ports import EndpointStore, Node, Routes
+from hostmaker.ports import EndpointStore, Node, Routes, StoreUnavailableError
 from hostmaker.reconciler.ages import Ages
 from hostmaker.reconciler.project import routes, table_change, wanted_instances
 
 PASSES_PER_TURN = 20  # decisions that follow one another; the rest waits for the next turn of the event loop
 SLOTS_PER_ENDPOINT = 1024
+STORE_RETRY_S = 1.0
+
+log = logging.getLogger("hostmaker.reconciler")
 
 
 class Timeline(Protocol):
@@ -73,7 +77,11 @@ class Reconciler:
         self.start()
         while True:
             self._wake.clear()
-            delay = self.turn()
+            try:
+                delay = self.turn()
+            except StoreUnavailableError as error:
+                log.error("nothing can be recorded, so nothing is decided: %s", error)
+                delay = STORE_RETRY_S
             if delay == 0:
                 await asyncio.sleep(0)
                 continue
