@@ -112,7 +112,10 @@ def test_invocations_that_are_refused(server: Server, endpoint: str) -> None:
 
 
 def test_a_streamed_answer(server: Server) -> None:
-    script = "def model_fn(d): return 1\ndef transform_fn(m, b, c, a): return iter([b'one ', b'two ', 'three']), 'text/plain'"
+    script = (
+        "def model_fn(d): return 1\n"
+        "def transform_fn(m, b, c, a): return iter([b'one ', b'two ', 'three']), 'text/plain'"
+    )
     server.create("stream", script)
     assert server.wait_while("stream", "Creating")["EndpointStatus"] == "InService"
     runtime = server.client("sagemaker-runtime")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from .conftest import Server
 
@@ -75,7 +76,15 @@ def test_control_killed_under_load_fails_no_invocation(server: Server, endpoint:
         before = load.answered
         wait_until(lambda: load.answered > before + 50)
     assert load.failures == []
-    wait_until(lambda: "shared-sum" in str(server.client("sagemaker").list_endpoints()["Endpoints"]), 10)
+
+    def management_is_back() -> bool:
+        try:
+            return endpoint in str(server.client("sagemaker").list_endpoints()["Endpoints"])
+        except ClientError as error:
+            assert "The control plane does not answer" in str(error)
+            return False
+
+    wait_until(management_is_back, 10)
 
 
 @pytest.mark.parametrize("role", ["node", "gateway"])
