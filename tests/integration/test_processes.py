@@ -81,7 +81,8 @@ def test_control_killed_under_load_fails_no_invocation(server: Server, endpoint:
         try:
             return endpoint in str(server.client("sagemaker").list_endpoints()["Endpoints"])
         except ClientError as error:
-            assert "The control plane does not answer" in str(error)
+            if "The control plane does not answer" not in str(error):
+                raise
             return False
 
     wait_until(management_is_back, 10)
