@@ -19,7 +19,6 @@ NOBODY = 65534
 PIP_SETTINGS = (
     ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"),
     ("PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"),
-    ("PIP_NO_INDEX", "UV_NO_INDEX", ""),
     ("PIP_TRUSTED_HOST", "UV_INSECURE_HOST", ""),
     ("PIP_DEFAULT_TIMEOUT", "UV_HTTP_TIMEOUT", ""),
     ("PIP_CERT", "SSL_CERT_FILE", ""),
@@ -72,7 +71,7 @@ class Installer:
         if is_other_user:
             env["UV_CACHE_DIR"] = f"{confined}/uv"
         return subprocess.Popen(
-            [find_uv_bin(), "--no-progress", "--color", "never", *words],
+            [find_uv_bin(), "--no-progress", "--color", "never", *words, *_flags(words, env)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -95,6 +94,12 @@ def uv_environment(ours: Mapping[str, str]) -> dict[str, str]:
         env.setdefault("UV_FIND_LINKS", ",".join(env["PIP_FIND_LINKS"].split()))
     # Only interpreters that are present: a download of one would be a surprise.
     return env | {"UV_PYTHON_DOWNLOADS": "never"}
+
+
+def _flags(words: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """Give what has no variable in uv: pip's `PIP_NO_INDEX`."""
+    is_asked = env.get("PIP_NO_INDEX", "").lower() in ("1", "true", "yes", "on")
+    return ("--no-index",) if is_asked and words[:2] in (("pip", "compile"), ("pip", "sync")) else ()
 
 
 def _lines(child: subprocess.Popen[bytes], deadline: float) -> Iterator[str]:
