@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from .conftest import IMAGE, ROLE, SUM_SCRIPT, Server
@@ -84,3 +86,14 @@ def test_requirements_that_do_not_exist(server: Server) -> None:
     reason = failure_of(server, "no-package")
     assert reason.startswith("Please make sure all images included in the model")
     assert "hostmaker-no-such-package" in reason
+
+
+def test_a_model_that_never_listens(start_server: Callable[..., Server]) -> None:
+    server = start_server("--set", "control.startup_timeout_s=3")
+    server.create("slow", "import time\nprint('loading for ever')\ntime.sleep(600)")
+    reason = failure_of(server, "slow")
+    assert reason.startswith(PING)
+    assert "GET /ping did not answer 200 within 3 s" in reason
+    assert "nothing listens yet" in reason
+    assert "loading for ever" in reason
+    server.stop()

@@ -121,7 +121,7 @@ class SmallWorld:
     def restart(self) -> None:
         """Control dies and comes back: everything it knew is what it has recorded."""
         hands = Hands(self.store, self.node, self.gateways, self.clock, lambda _, action: self.told.append(action))
-        self.reconciler = Reconciler(hands, Limits(), "123456789012", "boot", lambda: None)
+        self.reconciler = Reconciler(hands, Limits(), "123456789012", "boot")
         self.reconciler.start()
 
     def create(self, count: int = 2) -> None:

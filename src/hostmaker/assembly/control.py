@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import uvicorn
@@ -31,6 +31,7 @@ from hostmaker.planner.endpoint import Limits
 from hostmaker.ports import CallContext, Handler, Output
 from hostmaker.reconciler.hub import Hub
 from hostmaker.reconciler.loop import Hands, Reconciler
+from hostmaker.reconciler.project import Timeouts
 from hostmaker.store.sqlite import SqliteStore
 
 
@@ -42,8 +43,12 @@ async def main(start: Start) -> None:
     hub = Hub(start.run_dir, Counts(start.run_dir / "counts"), clock.now)
     timeline = FileTimeline(settings.data / "logs", append_line)
     limits = Limits(drain_s=settings.control.drain_s, out_of_service_s=settings.control.out_of_service_s)
+    timeouts = Timeouts(
+        download=timedelta(seconds=settings.control.download_timeout_s),
+        startup=timedelta(seconds=settings.control.startup_timeout_s),
+    )
     hands = Hands(store, hub, hub, clock, timeline)
-    reconciler = Reconciler(hands, limits, settings.account_id, boot_id(), lambda: None)
+    reconciler = Reconciler(hands, limits, settings.account_id, boot_id(), timeouts)
     hub.wake = reconciler.wake
     joined = start.joined
     services = Services(

@@ -43,6 +43,12 @@ class ControlSection:
     allow_delete_in_progress: bool = field(default=False, metadata={"doc": "DeleteEndpoint while Creating"})
     instance_types: str = field(default="", metadata={"doc": "further instance types to accept, by commas"})
     drain_s: float = field(default=60.0, metadata={"doc": "seconds a request may hold up the stop of its instance"})
+    download_timeout_s: float = field(
+        default=1200.0, metadata={"doc": "when a config has no ModelDataDownloadTimeoutInSeconds"}
+    )
+    startup_timeout_s: float = field(
+        default=480.0, metadata={"doc": "when a config has no ContainerStartupHealthCheckTimeoutInSeconds"}
+    )
     out_of_service_s: float = field(default=300.0, metadata={"doc": "seconds without a healthy instance"})
 
 
@@ -52,7 +58,6 @@ class NodeSection:
 
     prepare_concurrency: int = field(default=4, metadata={"doc": "downloads and environment builds at once"})
     stop_grace_s: float = field(default=30.0, metadata={"doc": "seconds between SIGTERM and SIGKILL of an instance"})
-    startup_timeout_s: float = field(default=480.0, metadata={"doc": "start-up window when the config gives none"})
     runtimes: str = field(default="", metadata={"doc": "path of a further runtimes.toml"})
 
 

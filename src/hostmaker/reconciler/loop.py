@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from hostmaker.kit.clock import Clock
 from hostmaker.planner.endpoint import Limits, decide, free_slots, timers
 from hostmaker.ports import EndpointStore, Node, Routes, StoreUnavailableError
 from hostmaker.reconciler.ages import Ages
-from hostmaker.reconciler.project import routes, table_change, wanted_instances
+from hostmaker.reconciler.project import Timeouts, routes, table_change, wanted_instances
 
 PASSES_PER_TURN = 20  # decisions that follow one another; the rest waits for the next turn of the event loop
 SLOTS_PER_ENDPOINT = 1024
@@ -54,13 +54,14 @@ class Hands:
 class Reconciler:
     """Drives every endpoint from what is recorded to what is desired."""
 
-    def __init__(self, hands: Hands, limits: Limits, account: str, boot_id: str, drained: Callable[[], None]) -> None:
-        """`drained` is called when nothing is left to decide; tests and tools wait for it."""
+    def __init__(
+        self, hands: Hands, limits: Limits, account: str, boot_id: str, timeouts: Timeouts | None = None
+    ) -> None:
         self._hands = hands
         self._limits = limits
         self._account = account
         self._boot_id = boot_id
-        self._drained = drained
+        self._timeouts = timeouts or Timeouts()
         self._ages = Ages()
         self._wake = asyncio.Event()
         self._table_version = 0
@@ -85,8 +86,6 @@ class Reconciler:
             if delay == 0:
                 await asyncio.sleep(0)
                 continue
-            if delay is None:
-                self._drained()
             try:
                 async with asyncio.timeout(delay):
                     await self._wake.wait()
@@ -161,7 +160,7 @@ class Reconciler:
             whole = RoutingTable(self._table_version, self._account, self._boot_id, table)
             self._hands.routes.publish(whole, change)
             self._routes = table
-        wanted = wanted_instances(endpoints)
+        wanted = wanted_instances(endpoints, self._timeouts)
         if wanted != self._wanted:
             self._generation = self._hands.store.next_number("instances")
             self._hands.node.put(DesiredInstances(self._generation, wanted))

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from hostmaker.domain.endpoint import DesiredVariant, Endpoint, EndpointStatus, Member, MemberPhase
 from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.routing import EndpointRoute, InstanceRoute, TableChange, VariantRoute
 
-DOWNLOAD_TIMEOUT = timedelta(seconds=1200)  # when the config gives no ModelDataDownloadTimeoutInSeconds
-STARTUP_TIMEOUT = timedelta(seconds=480)  # when it gives no ContainerStartupHealthCheckTimeoutInSeconds
 INVOKABLE = (EndpointStatus.IN_SERVICE, EndpointStatus.OUT_OF_SERVICE)
 
 
-def wanted_instances(endpoints: Iterable[Endpoint]) -> tuple[InstanceSpec, ...]:
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """What counts where a config names no limit."""
+
+    download: timedelta = timedelta(seconds=1200)
+    startup: timedelta = timedelta(seconds=480)
+
+
+def wanted_instances(endpoints: Iterable[Endpoint], timeouts: Timeouts) -> tuple[InstanceSpec, ...]:
     """Give every instance that should run, in a stable order."""
     specs = [
-        _spec(endpoint, member)
+        _spec(endpoint, member, timeouts)
         for endpoint in endpoints
         for member in endpoint.recorded.members
         if member.phase is not MemberPhase.STOPPED
@@ -41,7 +48,7 @@ def table_change(
     return TableChange(base, version, changed, tuple(key for key in old if key not in kept))
 
 
-def _spec(endpoint: Endpoint, member: Member) -> InstanceSpec:
+def _spec(endpoint: Endpoint, member: Member, timeouts: Timeouts) -> InstanceSpec:
     wanted = _variant(endpoint, member.variant)
     image = endpoint.recorded.images.get(member.variant)
     return InstanceSpec(
@@ -51,8 +58,8 @@ def _spec(endpoint: Endpoint, member: Member) -> InstanceSpec:
         variant=member.variant,
         container=wanted.model.container,
         instance_type=wanted.variant.instance_type,
-        download_timeout=wanted.variant.download_timeout or DOWNLOAD_TIMEOUT,
-        startup_timeout=wanted.variant.startup_timeout or STARTUP_TIMEOUT,
+        download_timeout=wanted.variant.download_timeout or timeouts.download,
+        startup_timeout=wanted.variant.startup_timeout or timeouts.startup,
         # The first members resolve the image, later ones are pinned to it.
         resolved_image=image.resolved if image is not None and image.at <= member.since else None,
     )
