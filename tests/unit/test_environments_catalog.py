@@ -177,6 +177,7 @@ def test_a_catalog_of_the_user(tmp_path: Path) -> None:
         ("(?P<version>", "(?P<wrong>", "no group"),
         ("(?P<version>", "(?P<version>(", "not of the right form"),
         ('"1.2.2"', '"1.2.x"', "not a version"),
+        ("pythons =", "interpreters =", "needs exactly version, pythons and requirements"),
         ('["churn"]', '"churn"', "not a list of texts"),
         ("[runtimes.mine]", "[runtimes.mine", "cannot be read"),
         (OWN, "", "no .runtimes.NAME. table"),

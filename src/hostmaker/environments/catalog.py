@@ -133,6 +133,10 @@ def _runtime(name: str, table: Mapping[str, Any]) -> Runtime:
 
 
 def _release(name: str, table: Mapping[str, Any]) -> Release:
+    if set(table) != {"version", "pythons", "requirements"}:
+        raise ValueError(
+            f"a release of runtime {name} needs exactly version, pythons and requirements, not {sorted(table)}"
+        )
     version = table["version"]
     if not isinstance(version, str) or VERSION.fullmatch(version) is None:
         raise ValueError(f"release {version!r} of runtime {name} is not a version like 1.2.2")
