@@ -1,19 +1,30 @@
 """The life of one instance as a machine: what happened in, what to do out. Pure; time comes in as steady seconds.
 
 preparing -> starting -> healthy <-> unhealthy -> stopping -> gone, and failed from anywhere before stopping.
+
+**Invariant:** healthy only after a good ping of the process that runs. Failed always with a cause. What is unwanted is
+removed as soon as its process and its preparation have ended, and never before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceState
+from hostmaker.kit.backoff import backoff_s
 
 FAILED_PINGS = 3  # in a row, before a healthy instance is unhealthy
-FIRST_PROBE_S = 0.05
-STARTUP_PROBE_S = 1.0
-HEALTHY_PROBE_S = 5.0
+MOST_STARTS = 2  # a process that ends before its first healthy ping is started once more
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """Seconds between probes: after a start quick ones first, doubling up to `startup_s`; `healthy_s` later."""
+
+    first_s: float = 0.05
+    startup_s: float = 1.0
+    healthy_s: float = 5.0
 
 
 # What happens
@@ -26,9 +37,29 @@ class PreparedOk:
 
 @dataclass(frozen=True, slots=True)
 class PrepareFailed:
-    """It cannot."""
+    """It cannot, or its preparation was ended."""
 
     failure: InstanceFailure
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A process that an earlier agent has started runs, since `age_s` seconds.
+
+    `was_healthy` is what that agent knew last; None: it has not been healthy yet.
+    """
+
+    pid: int
+    age_s: float
+    was_healthy: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFailed:
+    """It has failed already, under an earlier agent; `pid` is what still runs of it."""
+
+    failure: InstanceFailure
+    pid: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +78,21 @@ class NotStarted:
 
 @dataclass(frozen=True, slots=True)
 class Pinged:
-    """A probe came back: an HTTP status, or None and what went wrong."""
+    """A probe of the process of the `start`-th start came back: an HTTP status, or None; `detail` is for people."""
 
     status: int | None
-    detail: str = ""
+    detail: str
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
     """The process has ended."""
 
-    code: int | None
-    signal: str | None
+    code: int | None = None
+    signal: str | None = None
     memory_kill: bool = False
+    keeper_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +105,17 @@ class Removed:
     """Nothing of it is left."""
 
 
-Event: TypeAlias = PreparedOk | PrepareFailed | Started | NotStarted | Pinged | Exited | Unwanted | Removed
+Event: TypeAlias = (
+    PreparedOk | PrepareFailed | Found | FoundFailed | Started | NotStarted | Pinged | Exited | Unwanted | Removed
+)
 
 
 # What to do
+
+
+@dataclass(frozen=True, slots=True)
+class EndPreparation:
+    """End the preparation, if it runs; it then fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +134,44 @@ class RemoveDirectory:
 
 
 @dataclass(frozen=True, slots=True)
+class RememberHealth:
+    """Keep for the next agent whether this process is healthy."""
+
+    is_healthy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Write a line into the instance's log."""
 
     text: str
 
 
-Effect: TypeAlias = StartProcess | StopProcess | RemoveDirectory | Tell
+Effect: TypeAlias = EndPreparation | StartProcess | StopProcess | RemoveDirectory | RememberHealth | Tell
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """How far an instance has come. `started_at` and `probe_at` are steady seconds."""
+    """How far an instance has come. `window_from`, `started_at` and `probe_at` are steady seconds.
 
+    The start-up window runs from the first start: a second start does not prolong it.
+    """
+
+    startup_timeout_s: float
+    periods: Periods = Periods()
     state: InstanceState = InstanceState.PREPARING
-    startup_timeout_s: float = 480.0
     starts: int = 0
     pid: int | None = None
+    window_from: float | None = None
     started_at: float = 0.0
     probe_at: float | None = None
-    probes: int = 0
+    probes: int = 0  # of this start, until healthy
+    answers: int = 0  # those of them that had a status
+    last_status: int | None = None
+    last_answer: str = ""
     failed_pings: int = 0
-    last_ping: str = ""
     failure: InstanceFailure | None = None
     is_wanted: bool = True
-    answers: dict[str, int] = field(default_factory=dict)
 
 
 Step: TypeAlias = tuple[Life, tuple[Effect, ...]]
@@ -130,19 +183,20 @@ def step(life: Life, event: Event, now: float) -> Step:
         case PreparedOk():
             return life, (StartProcess(),) if life.is_wanted else (RemoveDirectory(),)
         case PrepareFailed(failure):
-            if not life.is_wanted:
-                return life, (RemoveDirectory(),)
-            return _fail(life, failure)
+            return _not_begun(life, failure)
+        case NotStarted(error):
+            return _not_begun(life, InstanceFailure(FailureKind.PING, f"Its process could not be started: {error}."))
+        case Found():
+            return _found(life, event, now)
+        case FoundFailed(failure, pid):
+            found = replace(life, state=InstanceState.FAILED, failure=failure, pid=pid)
+            return found, (StopProcess(),) if pid is not None else ()
         case Started(pid):
             return _started(life, pid, now)
-        case NotStarted(error):
-            if not life.is_wanted:
-                return life, (RemoveDirectory(),)
-            return _fail(life, InstanceFailure(FailureKind.PING, f"Its process could not be started: {error}."))
         case Pinged():
             return _pinged(life, event, now)
         case Exited():
-            return _exited(life, event)
+            return _exited(life, event, now)
         case Unwanted():
             return _unwanted(life)
         case Removed():
@@ -151,17 +205,37 @@ def step(life: Life, event: Event, now: float) -> Step:
             assert_never(event)
 
 
+def _not_begun(life: Life, failure: InstanceFailure) -> Step:
+    return _fail(life, failure) if life.is_wanted else (life, (RemoveDirectory(),))
+
+
+def _found(life: Life, found: Found, now: float) -> Step:
+    states = {None: InstanceState.STARTING, True: InstanceState.HEALTHY, False: InstanceState.UNHEALTHY}
+    running = replace(
+        life,
+        state=states[found.was_healthy],
+        starts=1,
+        pid=found.pid,
+        window_from=now - found.age_s,
+        started_at=now - found.age_s,
+        probe_at=now,
+    )
+    return running, (Tell(f"process {found.pid} is watched again after a restart of the node agent"),)
+
+
 def _started(life: Life, pid: int, now: float) -> Step:
     started = replace(
         life,
         state=InstanceState.STARTING,
         starts=life.starts + 1,
         pid=pid,
+        window_from=now if life.window_from is None else life.window_from,
         started_at=now,
-        probe_at=now + FIRST_PROBE_S,
+        probe_at=now + life.periods.first_s,
         probes=0,
-        failed_pings=0,
-        answers={},
+        answers=0,
+        last_status=None,
+        last_answer="",
     )
     if not life.is_wanted:
         return replace(started, state=InstanceState.STOPPING, probe_at=None), (StopProcess(),)
@@ -169,75 +243,91 @@ def _started(life: Life, pid: int, now: float) -> Step:
 
 
 def _pinged(life: Life, ping: Pinged, now: float) -> Step:
+    if life.pid is None or ping.start != life.starts:
+        return life, ()  # it asked a process that has ended meanwhile
     match life.state:
         case InstanceState.STARTING:
             return _pinged_starting(life, ping, now)
         case InstanceState.HEALTHY | InstanceState.UNHEALTHY:
             return _pinged_running(life, ping, now)
         case _:
-            return replace(life, probe_at=None), ()
+            return life, ()
 
 
 def _pinged_starting(life: Life, ping: Pinged, now: float) -> Step:
-    took = now - life.started_at
+    took = f"after {now - life.started_at:.2f} s"
     if ping.status == 200:
-        healthy = replace(life, state=InstanceState.HEALTHY, probe_at=now + HEALTHY_PROBE_S, failed_pings=0)
-        return healthy, (Tell(f"healthy: /ping answered 200 after {took:.2f} s"),)
-    answer = f"status {ping.status}" if ping.status is not None else ping.detail
-    answers = {**life.answers, answer: life.answers.get(answer, 0) + 1}
-    if took >= life.startup_timeout_s:
-        told = ", ".join(f"{count} x {what}" for what, count in answers.items())
-        cause = f"GET /ping did not answer 200 within {life.startup_timeout_s:g} s of the start ({told})."
-        failed, effects = _fail(life, InstanceFailure(FailureKind.PING, cause))
+        healthy = replace(life, state=InstanceState.HEALTHY, probe_at=now + life.periods.healthy_s, failed_pings=0)
+        return healthy, (Tell(f"healthy: /ping answered 200 {took}"), RememberHealth(True))
+    asked = replace(
+        life,
+        probes=life.probes + 1,
+        answers=life.answers + (ping.status is not None),
+        last_status=ping.status,
+        last_answer=ping.detail,
+    )
+    if _window_is_over(asked, now):
+        failed, effects = _fail(asked, InstanceFailure(FailureKind.PING, _never_healthy(asked, now)))
         return failed, (*effects, StopProcess())
-    wait = min(STARTUP_PROBE_S, FIRST_PROBE_S * 2 ** min(life.probes, 10))
-    probing = replace(life, probe_at=now + wait, probes=life.probes + 1, answers=answers)
-    is_news = ping.status is not None and answer not in life.answers
-    return probing, (Tell(f"/ping answered {answer} after {took:.2f} s"),) if is_news else ()
+    wait = backoff_s(life.probes, life.periods.first_s, life.periods.startup_s)
+    is_news = ping.status is not None and ping.status != life.last_status
+    told = (Tell(f"/ping answered {ping.detail} {took}; it is asked again"),) if is_news else ()
+    return replace(asked, probe_at=now + wait), told
+
+
+def _never_healthy(life: Life, now: float) -> str:
+    within = f"in the {now - life.started_at:.0f} s since its start (start-up window {life.startup_timeout_s:g} s)"
+    if not life.answers:
+        return f"GET /ping was tried {life.probes} times {within} and never answered; last: {life.last_answer}."
+    return f"GET /ping was tried {life.probes} times {within}, without a 200; last answer: {life.last_answer}."
 
 
 def _pinged_running(life: Life, ping: Pinged, now: float) -> Step:
     if ping.status == 200:
-        healthy = replace(life, state=InstanceState.HEALTHY, probe_at=now + HEALTHY_PROBE_S, failed_pings=0)
+        healthy = replace(life, state=InstanceState.HEALTHY, probe_at=now + life.periods.healthy_s, failed_pings=0)
         came_back = life.state is InstanceState.UNHEALTHY
-        return healthy, (Tell("healthy again: /ping answered 200"),) if came_back else ()
-    answer = f"status {ping.status}" if ping.status is not None else ping.detail
+        return healthy, (Tell("healthy again: /ping answered 200"), RememberHealth(True)) if came_back else ()
     failed = life.failed_pings + 1
-    after = replace(life, probe_at=now + HEALTHY_PROBE_S, failed_pings=failed, last_ping=answer)
-    told = Tell(f"ping {failed} in a row failed: {answer}")
+    after = replace(life, probe_at=now + life.periods.healthy_s, failed_pings=failed)
+    if life.state is InstanceState.UNHEALTHY:
+        return after, ()
+    told = Tell(f"ping failed ({failed} in a row): {ping.detail}")
     if failed < FAILED_PINGS:
-        return replace(after, probe_at=now + STARTUP_PROBE_S), (told,)
-    return replace(after, state=InstanceState.UNHEALTHY), (told,) if life.state is InstanceState.HEALTHY else ()
+        return after, (told,)
+    unhealthy = Tell(f"unhealthy: {FAILED_PINGS} pings in a row failed")
+    return replace(after, state=InstanceState.UNHEALTHY), (told, unhealthy, RememberHealth(False))
 
 
-def _exited(life: Life, how: Exited) -> Step:
+def _exited(life: Life, how: Exited, now: float) -> Step:
     words = describe_exit(how)
     ended = replace(life, pid=None, probe_at=None)
+    if not life.is_wanted:
+        return ended, (Tell(f"ended with {words}"), RemoveDirectory())
     match life.state:
-        case InstanceState.STOPPING:
-            return ended, (Tell(f"ended with {words}"), RemoveDirectory())
         case InstanceState.FAILED:
-            return ended, ()
-        case InstanceState.STARTING if life.starts < 2 and life.is_wanted:
+            return ended, (Tell(f"ended with {words}"),)
+        case InstanceState.STARTING if life.starts < MOST_STARTS and not _window_is_over(life, now):
             again = Tell(f"ended with {words} before its first healthy ping; it is started once more")
             return ended, (again, StartProcess())
         case InstanceState.STARTING:
-            cause = f"Its process ended with {words} before its first healthy ping, twice."
+            often = ", twice" if life.starts > 1 else ""
+            cause = f"Its process ended with {words} before its first healthy ping{often}."
         case _:
             cause = f"Its process ended with {words}."
     return _fail(ended, InstanceFailure(FailureKind.PING, cause, how.code, how.signal))
 
 
 def _unwanted(life: Life) -> Step:
-    if not life.is_wanted:
+    if not life.is_wanted or life.state is InstanceState.GONE:
         return life, ()
-    unwanted = replace(life, is_wanted=False, probe_at=None)
+    unwanted = replace(life, is_wanted=False, state=InstanceState.STOPPING, probe_at=None)
+    # 1. A process runs: its end will be told. 2. It is being prepared or about to start: how that ended will be told.
+    # 3. It has failed, and nothing of it runs.
     if life.pid is not None:
-        return replace(unwanted, state=InstanceState.STOPPING), (Tell("is being stopped"), StopProcess())
+        return unwanted, (Tell("is being stopped: it is no longer wanted"), StopProcess())
     if life.state in (InstanceState.PREPARING, InstanceState.STARTING):
-        # Its preparation is being ended, or its process about to start: how that ended will be told.
-        return replace(unwanted, state=InstanceState.STOPPING), ()
-    return replace(unwanted, state=InstanceState.STOPPING), (RemoveDirectory(),)
+        return unwanted, (EndPreparation(),)
+    return unwanted, (RemoveDirectory(),)
 
 
 def _fail(life: Life, failure: InstanceFailure) -> Step:
@@ -245,8 +335,16 @@ def _fail(life: Life, failure: InstanceFailure) -> Step:
     return failed, (Tell(f"failed: {failure.cause}"),)
 
 
+def _window_is_over(life: Life, now: float) -> bool:
+    return life.window_from is not None and now - life.window_from >= life.startup_timeout_s
+
+
 def describe_exit(how: Exited) -> str:
     """Say how a process ended."""
     if how.memory_kill:
         return f"signal {how.signal} because it used more memory than its instance type has"
+    if how.keeper_ended:
+        return f"signal {how.signal} because the keeper, its parent, died"
+    if how.signal is None and how.code is None:
+        return "an exit that was not recorded"
     return f"signal {how.signal}" if how.signal else f"exit code {how.code}"
