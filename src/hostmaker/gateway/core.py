@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence, Set
+from typing import Generic, Protocol, assert_never
 
-from hostmaker.domain.errors import ApiError, ModelError, ServiceUnavailable, ValidationError
+from hostmaker.domain.errors import ApiError, InternalFailure, ModelError, ServiceUnavailable, ValidationError
 from hostmaker.domain.names import log_group, partition
 from hostmaker.gateway.failure import Failure
-from hostmaker.gateway.table import CompiledTable, Endpoint, Instance, Variant
+from hostmaker.gateway.table import CompiledTable, Endpoint, Instance, P, Variant
 
 EXACT_UP_TO = 16  # instances; above, the better of two random ones
 MOST_ATTEMPTS = 4
+NONE_TRIED: frozenset[str] = frozenset()
 SHOWN_CHARACTERS = 1024
 KEPT_BYTES = 65536
 TIMED_OUT = (
@@ -27,12 +28,12 @@ class Row(Protocol):
     def __setitem__(self, slot: int, value: int, /) -> None: ...
 
 
-class Choice:
+class Choice(Generic[P]):
     """Where an invocation goes, and what has been tried for it."""
 
     __slots__ = ("attempts", "endpoint", "fresh", "instance", "tried", "variant")
 
-    def __init__(self, endpoint: Endpoint, variant: Variant, instance: Instance) -> None:
+    def __init__(self, endpoint: Endpoint[P], variant: Variant[P], instance: Instance[P]) -> None:
         self.endpoint = endpoint
         self.variant = variant
         self.instance = instance
@@ -41,12 +42,12 @@ class Choice:
         self.fresh = False  # the next attempt must use a new connection
 
 
-class Core:
+class Core(Generic[P]):
     """The decisions of one gateway over the table it serves."""
 
     def __init__(
         self,
-        table: CompiledTable,
+        table: CompiledTable[P],
         row: Row,
         outstanding: Callable[[int], int],
         random: Callable[[], float],
@@ -59,28 +60,32 @@ class Core:
         self._random = random
         self._account = account
 
-    def begin(self, region: str, name: str, target_variant: str | None) -> Choice:
-        """Choose for a new invocation, and count it; raises ValidationError and ServiceUnavailable."""
+    def find(self, region: str, name: str) -> Endpoint[P]:
+        """Give the endpoint of that name, in exact case; raises ValidationError."""
         endpoint = self.table.endpoints.get((region, name))
         if endpoint is None:
             raise ValidationError(
                 f"Endpoint {name} of account {self._account} not found.", {"ErrorCode": "NO_SUCH_ENDPOINT"}
             )
+        return endpoint
+
+    def begin(self, endpoint: Endpoint[P], target_variant: str | None) -> Choice[P]:
+        """Choose for a new invocation, and count it; raises ValidationError and ServiceUnavailable."""
         variant = self._variant(endpoint) if target_variant is None else _named(endpoint, target_variant)
-        instance = self._instance(variant, ())
+        instance = self._instance(variant, NONE_TRIED)
         if instance is None:
             raise ServiceUnavailable(
-                f"Variant {variant.name} of endpoint {name} has no instance in service at the moment. "
+                f"Variant {variant.name} of endpoint {endpoint.name} has no instance in service at the moment. "
                 "Try again; `hostmaker status` tells why."
             )
         self._row[instance.slot] += 1
         return Choice(endpoint, variant, instance)
 
-    def end(self, choice: Choice) -> None:
+    def end(self, choice: Choice[P]) -> None:
         """Count an invocation no longer: it was answered, has failed, or its caller is gone."""
         self._row[choice.instance.slot] -= 1
 
-    def retry(self, choice: Choice, failure: Failure) -> bool:
+    def retry(self, choice: Choice[P], failure: Failure) -> bool:
         """Say whether to try again, with `choice` changed to where; the counts go along.
 
         1. Refused: another instance of the variant, while there is one that was not tried.
@@ -105,7 +110,7 @@ class Core:
         choice.attempts += 1
         return True
 
-    def failed(self, choice: Choice, failure: Failure, detail: str) -> ApiError:
+    def failed(self, choice: Choice[P], failure: Failure, detail: str) -> ApiError:
         """Give the error for an invocation whose last attempt has failed."""
         match failure:
             case Failure.REFUSED:
@@ -124,15 +129,21 @@ class Core:
                     "Reduce the length of the headers and try again."
                 )
                 return self._model_error(choice, 0, b"", "", told)
-            case _:
+            case Failure.NO_ROOM:
+                return ServiceUnavailable("The server holds as many bytes of answers as it may. Try again.")
+            case Failure.OURS:
+                return InternalFailure("The invocation failed by a fault of the server; its log has the traceback.")
+            case Failure.STALE | Failure.BROKEN:
                 return self._model_error(choice, 0, detail.encode(), "server error (0)")
+            case _:
+                assert_never(failure)
 
-    def model_error(self, choice: Choice, status: int, body: bytes) -> ApiError:
+    def model_error(self, choice: Choice[P], status: int, body: bytes) -> ApiError:
         """Give the ModelError for an answer that is not 2xx."""
         word = "client error" if 400 <= status < 500 else "server error"
         return self._model_error(choice, status, body, f"{word} ({status})")
 
-    def _model_error(self, choice: Choice, status: int, body: bytes, what: str, told: str | None = None) -> ApiError:
+    def _model_error(self, choice: Choice[P], status: int, body: bytes, what: str, told: str | None = None) -> ApiError:
         region, group = choice.endpoint.region, log_group(choice.endpoint.name)
         text = body[:KEPT_BYTES].decode(errors="replace")
         console = (
@@ -151,7 +162,7 @@ class Core:
             },
         )
 
-    def _variant(self, endpoint: Endpoint) -> Variant:
+    def _variant(self, endpoint: Endpoint[P]) -> Variant[P]:
         variants = endpoint.variants
         if len(variants) == 1 and endpoint.weight > 0:
             return variants[0]
@@ -166,25 +177,31 @@ class Core:
         # `at` was rounded up to the whole: the last that has any weight at all.
         return next(v for v in reversed(variants) if v.up_to >= endpoint.weight)
 
-    def _instance(self, variant: Variant, tried: set[str] | tuple[()]) -> Instance | None:
-        instances = variant.instances
+    def _instance(self, variant: Variant[P], tried: Set[str]) -> Instance[P] | None:
+        instances: Sequence[Instance[P]] = variant.instances
         if tried:
-            instances = tuple(instance for instance in instances if instance.ident not in tried)
+            instances = [instance for instance in instances if instance.ident not in tried]
         if len(instances) <= 1:
             return instances[0] if instances else None
         if not variant.is_least_outstanding:
             return self._any(instances)
         if len(instances) > EXACT_UP_TO:
-            instances = (self._any(instances), self._any(instances))
+            one = self._any(instances)
+            instances = (one, self._any([instance for instance in instances if instance is not one]))
+        return self._least(instances)
+
+    def _least(self, instances: Sequence[Instance[P]]) -> Instance[P]:
+        """Give the one with the fewest requests inside it, over all gateways; ties at random."""
         loads = [self._outstanding(instance.slot) for instance in instances]
         least = min(loads)
-        idle = [instance for instance, load in zip(instances, loads, strict=True) if load == least]
-        return idle[0] if len(idle) == 1 else self._any(tuple(idle))
+        if loads.count(least) == 1:
+            return instances[loads.index(least)]
+        return self._any([instance for instance, load in zip(instances, loads, strict=True) if load == least])
 
-    def _any(self, instances: tuple[Instance, ...]) -> Instance:
+    def _any(self, instances: Sequence[Instance[P]]) -> Instance[P]:
         return instances[min(int(self._random() * len(instances)), len(instances) - 1)]
 
-    def _current(self, choice: Choice) -> Variant:
+    def _current(self, choice: Choice[P]) -> Variant[P]:
         """Give the variant as the newest table has it: a retry must not go where the instance has been withdrawn."""
         endpoint = self.table.endpoints.get((choice.endpoint.region, choice.endpoint.name))
         if endpoint is not None:
@@ -194,7 +211,7 @@ class Core:
         return choice.variant
 
 
-def _named(endpoint: Endpoint, name: str) -> Variant:
+def _named(endpoint: Endpoint[P], name: str) -> Variant[P]:
     for variant in endpoint.variants:
         if variant.name == name:
             return variant

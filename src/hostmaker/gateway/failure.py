@@ -14,3 +14,5 @@ class Failure(enum.Enum):
     TIMED_OUT = "timed out"
     TOO_LARGE = "too large"
     HEADERS_TOO_LARGE = "headers too large"
+    NO_ROOM = "no room"  # we hold as many bytes as we may
+    OURS = "ours"

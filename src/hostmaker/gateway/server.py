@@ -6,25 +6,28 @@ import asyncio
 import gc
 import random
 import socket
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hostmaker.domain.routing import RoutingTable
+from hostmaker.gateway.budget import Budget
 from hostmaker.gateway.control_link import keep_link, read_table
 from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
 from hostmaker.gateway.front import Front
+from hostmaker.gateway.line import Limits
 from hostmaker.gateway.shared import Shared
 from hostmaker.gateway.table import CompiledTable
-from hostmaker.gateway.upstream import Peer
-from hostmaker.kit.counts import ROWS, Counts
-from hostmaker.kit.files import Lock
+from hostmaker.gateway.upstream import HttpPeer
+from hostmaker.kit.counts import Counts
+from hostmaker.kit.files import Lock, lock_holder
 from hostmaker.ports import Authenticator
 
-SWEEP_S = 1.0
 BACKLOG = 2048
 END_GRACE_S = 8.0
+LOCK_TRIES = 50  # whoever looks whether a lock is held, holds it for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,10 @@ class GatewaySettings:
     store_address: tuple[str, int]
     hosts: tuple[str, ...] = ()
     invocation_limit_s: float = 60.0
-    bytes_in_flight: int = 256 * 1024 * 1024
+    bytes_in_flight: int = 256 * 1024 * 1024  # of invocations and management calls, with their answers
+    bytes_relayed: int = 256 * 1024 * 1024  # to and from the object store
+    limits: Limits = field(default_factory=Limits)
+    sweep_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +66,28 @@ class Gateway:
         self._counts = Counts(settings.run_dir / "counts")
         # The lock is this gateway's life: whoever sees it free may forget our row of counts.
         self._lock = Lock(settings.run_dir / "gateways" / f"{settings.index}.lock")
-        loop = asyncio.get_running_loop()
-        table = CompiledTable(read_table(settings.run_dir / "table.json", settings.account))
+        self._take_lock()
+        self._rows: tuple[int, ...] = (settings.index,)
+        self._look_for_others()
+        table = CompiledTable(read_table(settings.run_dir / "table.json", settings.account), HttpPeer)
         chance = random.Random()  # noqa: S311 - spreads load, keeps no secret
-        core = Core(table, self._row(), self._outstanding, chance.random, settings.account)
         self._shared = Shared(
-            core=core,
-            control=Peer(str(settings.run_dir / "control.sock")),
+            core=Core(table, self._counts.row(settings.index), self._outstanding, chance.random, settings.account),
+            control=HttpPeer(str(settings.run_dir / "control.sock")),
             store_address=settings.store_address,
             doors=Doors(settings.hosts),
             authenticator=tools.authenticator,
             check_headers=tools.check_headers,
             scope_of=tools.scope_of,
-            steady=loop.time,
+            steady=asyncio.get_running_loop().time,
             real_time=tools.real_time,
             platform_time=tools.platform_time,
             random_bits=chance.getrandbits,
             default_region=settings.default_region,
             invocation_limit_s=settings.invocation_limit_s,
-            most_held=settings.bytes_in_flight,
+            bodies=Budget(settings.bytes_in_flight),
+            relays=Budget(settings.bytes_relayed),
+            limits=settings.limits,
         )
 
     async def serve(self, listener: socket.socket) -> None:
@@ -99,10 +108,12 @@ class Gateway:
             outer.close()
             inner.close()
             await self._finish()
+            self._lock.release()
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await asyncio.sleep(self._settings.sweep_s)
+            self._look_for_others()
             self._shared.sweep()
 
     async def _finish(self) -> None:
@@ -117,13 +128,21 @@ class Gateway:
         return self._shared.core.table.source
 
     def _use(self, table: RoutingTable) -> None:
-        self._shared.core.table = CompiledTable(table, self._shared.core.table)
+        self._shared.core.table = CompiledTable(table, HttpPeer, self._shared.core.table)
 
-    def _row(self) -> memoryview:
-        if not self._lock.acquire():
-            raise RuntimeError(f"gateway {self._settings.index} runs already")
-        return self._counts.row(self._settings.index)
+    def _take_lock(self) -> None:
+        for _ in range(LOCK_TRIES):
+            if self._lock.acquire():
+                return
+            time.sleep(0.01)  # nothing is served yet that could wait for us
+        raise RuntimeError(f"gateway {self._settings.index} runs already")
+
+    def _look_for_others(self) -> None:
+        """Learn which gateways live: their counts are added to ours, a dead one's are stale."""
+        mine = self._settings.index
+        locks = (self._settings.run_dir / "gateways").glob("*.lock")
+        others = [int(lock.stem) for lock in locks if lock.stem != str(mine) and lock_holder(lock) is not None]
+        self._rows = (mine, *others)
 
     def _outstanding(self, slot: int) -> int:
-        # Rows of gateways that do not live are zero or stale for the moment until they start again.
-        return self._counts.outstanding(slot, range(min(ROWS, 16)))
+        return self._counts.outstanding(slot, self._rows)

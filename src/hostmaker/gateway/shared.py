@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ApiError
+from hostmaker.gateway.budget import Budget
 from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
+from hostmaker.gateway.line import Limits
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import Peer
+from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.ports import Authenticator
 from hostmaker.wire.answer import error_answer
 from hostmaker.wire.request import protocol_of, service_of
@@ -23,8 +25,8 @@ class Shared:
 
     def __init__(
         self,
-        core: Core,
-        control: Peer,
+        core: Core[HttpPeer],
+        control: HttpPeer,
         store_address: tuple[str, int],
         doors: Doors,
         authenticator: Authenticator | None,
@@ -36,7 +38,9 @@ class Shared:
         random_bits: Callable[[int], int],
         default_region: str,
         invocation_limit_s: float,
-        most_held: int,
+        bodies: Budget,
+        relays: Budget,
+        limits: Limits,
     ) -> None:
         self.core = core
         self.control = control
@@ -50,12 +54,13 @@ class Shared:
         self.default_region = default_region
         self.invocation_limit_s = invocation_limit_s
         self.connections: set[Front] = set()
-        self.busy_peers: set[Peer] = set()
+        self.busy_peers: set[HttpPeer] = set()
+        self.bodies = bodies
+        self.relays = relays
+        self.limits = limits
         self.is_ending = False
         self._platform_time = platform_time
         self._random_bits = random_bits
-        self._most_held = most_held
-        self._held = 0
         self._time_field = b""
         self._time_at = -1.0
 
@@ -66,23 +71,12 @@ class Shared:
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def time_field(self) -> bytes:
-        """Give platform time as ISO text, to the tenth of a second: it is formatted ten times a second at most."""
+        """Give platform time in Unix seconds, to a tenth: it is formatted ten times a second at most."""
         now = self.steady()
         if now - self._time_at > 0.1:
             self._time_at = now
             self._time_field = b"%.1f" % self._platform_time()
         return self._time_field
-
-    def hold(self, number: int) -> bool:
-        """Count bytes of bodies that are held; False when there are too many."""
-        if self._held + number > self._most_held:
-            return False
-        self._held += number
-        return True
-
-    def release(self, number: int) -> None:
-        """Count them no longer."""
-        self._held -= number
 
     def sweep(self) -> None:
         """End what has taken too long, on both sides."""
@@ -91,12 +85,12 @@ class Shared:
             front.sweep(now)
         for peer in (*self.busy_peers, self.control):
             peer.sweep(now)
-        self.busy_peers = {peer for peer in self.busy_peers if peer.active or peer.idle}
+        self.busy_peers = {peer for peer in self.busy_peers if not peer.is_quiet()}
 
     def management_error(self, request: Request, error: ApiError) -> tuple[int, bytes, bytes]:
         """Give status, header lines and body of an error in the protocol of a management request."""
         path, _, query = request.target.decode("latin-1").partition("?")
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.fields}
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.fields()}
         service = request.scope[1] if request.scope else None
         protocol = protocol_of(request.method, path, query, headers, service)
         given = error_answer(protocol, error, request.ident, service_of(headers, service))

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Generic, Protocol, TypeVar
+
 from hostmaker.domain.endpoint_config import RoutingStrategy
-from hostmaker.domain.routing import EndpointRoute, RoutingTable, VariantRoute
-from hostmaker.gateway.upstream import Peer
+from hostmaker.domain.routing import EndpointRoute, InstanceRoute, RoutingTable, VariantRoute
 
 
-class Instance:
+class Peer(Protocol):
+    """What carries exchanges to an instance; the core only hands it on."""
+
+    def retire(self) -> None:
+        """The instance is in the table no longer: no exchange will begin."""
+        ...
+
+
+P = TypeVar("P", bound=Peer)
+
+
+class Instance(Generic[P]):
     """An instance in service: its column in the counts, and its connections."""
 
-    __slots__ = ("ident", "peer", "slot")
+    __slots__ = ("ident", "peer", "slot", "socket")
 
-    def __init__(self, ident: str, slot: int, peer: Peer) -> None:
-        self.ident = ident
-        self.slot = slot
+    def __init__(self, route: InstanceRoute, peer: P) -> None:
+        self.ident = route.instance_id
+        self.slot = route.slot
+        self.socket = route.socket
         self.peer = peer
 
 
-class Variant:
+class Variant(Generic[P]):
     """A variant; `name_bytes` stands in the answers. `up_to` is its upper end on the scale of weights."""
 
     __slots__ = ("instances", "is_least_outstanding", "name", "name_bytes", "up_to")
 
-    def __init__(self, route: VariantRoute, up_to: float, instances: tuple[Instance, ...]) -> None:
+    def __init__(self, route: VariantRoute, up_to: float, instances: tuple[Instance[P], ...]) -> None:
         self.name = route.name
         self.name_bytes = route.name.encode()
         self.up_to = up_to
@@ -31,42 +45,61 @@ class Variant:
         self.instances = instances
 
 
-class Endpoint:
+class Endpoint(Generic[P]):
     """An endpoint that can be invoked. `weight` is the sum of its variants' weights."""
 
-    __slots__ = ("name", "region", "variants", "weight")
+    __slots__ = ("name", "region", "route", "variants", "weight")
 
-    def __init__(self, route: EndpointRoute, variants: tuple[Variant, ...], weight: float) -> None:
+    def __init__(self, route: EndpointRoute, variants: tuple[Variant[P], ...], weight: float) -> None:
+        self.route = route
         self.name = route.key.name
         self.region = route.key.region
         self.variants = variants
         self.weight = weight
 
+    def instances(self) -> dict[str, Instance[P]]:
+        """Give the instances of all variants, by name."""
+        return {each.ident: each for variant in self.variants for each in variant.instances}
 
-class CompiledTable:
-    """One version of the table. Instances that were there before keep their connections."""
 
-    def __init__(self, table: RoutingTable, before: CompiledTable | None = None) -> None:
+class CompiledTable(Generic[P]):
+    """One version of the table. Endpoints that did not change are taken over from the version before."""
+
+    def __init__(
+        self, table: RoutingTable, make_peer: Callable[[str], P], before: CompiledTable[P] | None = None
+    ) -> None:
+        """`make_peer` makes what reaches the instance that listens on a socket."""
         self.source = table
         self.version = table.version
-        self.instances: dict[str, Instance] = {}
-        known = before.instances if before is not None else {}
-        self.endpoints = {(route.key.region, route.key.name): self._endpoint(route, known) for route in table.endpoints}
-        for ident, instance in known.items():
-            if ident not in self.instances:
-                instance.peer.retire()
+        self.endpoints: dict[tuple[str, str], Endpoint[P]] = {}
+        self._make_peer = make_peer
+        known = before.endpoints if before is not None else {}
+        for route in table.endpoints:
+            key = (route.key.region, route.key.name)
+            old = known.get(key)
+            self.endpoints[key] = old if old is not None and old.route == route else self._compiled(route, old)
+        for key, gone in known.items():
+            if key not in self.endpoints:
+                _retire(gone.instances().values())
 
-    def _endpoint(self, route: EndpointRoute, known: dict[str, Instance]) -> Endpoint:
+    def _compiled(self, route: EndpointRoute, old: Endpoint[P] | None) -> Endpoint[P]:
+        known = old.instances() if old is not None else {}
         variants, weight = [], 0.0
         for variant in route.variants:
             weight += variant.weight
-            instances = tuple(self._instance(i.instance_id, i.slot, i.socket, known) for i in variant.instances)
-            variants.append(Variant(variant, weight, instances))
-        return Endpoint(route, tuple(variants), weight)
+            variants.append(Variant(variant, weight, tuple(self._instance(each, known) for each in variant.instances)))
+        endpoint = Endpoint(route, tuple(variants), weight)
+        kept = endpoint.instances()
+        _retire(instance for ident, instance in known.items() if kept.get(ident) is not instance)
+        return endpoint
 
-    def _instance(self, ident: str, slot: int, socket: str, known: dict[str, Instance]) -> Instance:
-        instance = known.get(ident)
-        if instance is None or instance.slot != slot or instance.peer.path != socket:
-            instance = Instance(ident, slot, Peer(socket))
-        self.instances[ident] = instance
+    def _instance(self, route: InstanceRoute, known: dict[str, Instance[P]]) -> Instance[P]:
+        instance = known.get(route.instance_id)
+        if instance is None or (instance.slot, instance.socket) != (route.slot, route.socket):
+            return Instance(route, self._make_peer(route.socket))
         return instance
+
+
+def _retire(instances: Iterable[Instance[P]]) -> None:
+    for instance in instances:
+        instance.peer.retire()

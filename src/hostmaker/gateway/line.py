@@ -1,0 +1,112 @@
+"""The transport of a client's connection: what it waits for, why nothing is read from it, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+# Why nothing is read.
+QUEUE, STORE = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds that a client's connection may be in a state."""
+
+    idle_s: float = 75.0
+    head_s: float = 10.0  # in all
+    body_s: float = 60.0  # without a byte
+    answer_s: float = 1200.0  # without a byte; instances and control have shorter limits of their own
+    drain_s: float = 60.0  # for taking what has been written
+    linger_s: float = 2.0  # for seeing an answer that came before the request was through
+
+
+class Phase(enum.Enum):
+    """What a connection waits for."""
+
+    IDLE = "a request"
+    HEAD = "the rest of a head"
+    BODY = "the rest of a body"
+    ANSWER = "those who answer"
+    DRAIN = "the client to take what was written"
+    LINGER = "the client to see an early answer and stop sending"
+
+
+class Line:
+    """One transport. `closed`: nothing is answered any more; `is_deaf`: nothing is read any more."""
+
+    __slots__ = ("closed", "is_deaf", "phase", "since", "steady", "stops", "transport", "waits_for_drain")
+
+    def __init__(self, steady: Callable[[], float]) -> None:
+        self.steady = steady
+        self.transport: asyncio.Transport | None = None
+        self.closed = self.is_deaf = self.waits_for_drain = False
+        self.stops = 0
+        self.enter(Phase.IDLE)
+
+    def enter(self, phase: Phase) -> None:
+        """Wait for something else from now on."""
+        self.phase = phase
+        self.since = self.steady()
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless nobody is there."""
+        if self.transport is not None and not self.closed:
+            self.transport.write(data)
+
+    def stop_reading(self, why: int) -> None:
+        """Read nothing while any reason stands."""
+        if not self.stops and self.transport is not None:
+            self.transport.pause_reading()
+        self.stops |= why
+
+    def read_on(self, why: int) -> None:
+        """This reason has gone."""
+        if self.stops:
+            self.stops &= ~why
+            if not self.stops and self.transport is not None:
+                self.transport.resume_reading()
+
+    def close(self, linger: bool) -> None:
+        """Close when everything written is through; `linger`: not before the client has had time to see it.
+
+        Closing with bytes unread would reset the connection, and the client might lose the answer.
+        """
+        if self.closed:
+            return
+        self.closed = self.is_deaf = True
+        self.enter(Phase.LINGER if linger else Phase.DRAIN)
+        if self.transport is not None:
+            if linger and not self.transport.is_closing():
+                self.read_on(QUEUE | STORE)
+                self.transport.write_eof()
+            else:
+                self.transport.close()
+
+    def break_off(self) -> None:
+        """End the connection so that the client sees that its answer is not whole."""
+        self.closed = self.is_deaf = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def is_overdue(self, now: float, limits: Limits) -> bool:
+        """Tell whether what is waited for has taken too long."""
+        match self.phase:
+            case Phase.IDLE:
+                limit_s = limits.idle_s
+            case Phase.HEAD:
+                limit_s = limits.head_s
+            case Phase.BODY:
+                limit_s = limits.body_s
+            case Phase.ANSWER:
+                limit_s = limits.answer_s
+            case Phase.DRAIN:
+                limit_s = limits.drain_s
+            case Phase.LINGER:
+                limit_s = limits.linger_s
+            case _:
+                assert_never(self.phase)
+        return now - self.since > limit_s
