@@ -35,7 +35,7 @@ class InstanceState(enum.Enum):
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"  # was healthy; three pings in a row failed
     STOPPING = "stopping"
-    FAILED = "failed"  # will not become healthy; its process is gone, its directory is kept until it is unwanted
+    FAILED = "failed"  # will not become healthy; its process is gone or being ended, its directory kept until unwanted
     GONE = "gone"  # no process, no directory
 
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from hostmaker.domain.fleet import InstanceState
+from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.messages import DesiredInstances, NodeFacts, NodeHello
-from hostmaker.fleet.keeper_client import KeeperClient
-from hostmaker.fleet.runner import InstanceRunner, Tools, default_prepare_argv
+from hostmaker.fleet.directory import InstanceDirectory
+from hostmaker.fleet.instance import Periods
+from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
+from hostmaker.fleet.preparation import Preparing, default_prepare_argv
+from hostmaker.fleet.runner import InstanceRunner, Place, Tools
+from hostmaker.fleet.watch import ended
 from hostmaker.kit.backoff import backoff_s
 from hostmaker.kit.codec import CodecError, decode, decode_tagged, encode, encode_tagged
 from hostmaker.kit.files import write_atomically
@@ -26,7 +30,14 @@ from hostmaker.kit.processes import boot_id
 
 log = logging.getLogger("hostmaker.node")
 COALESCE_S = 0.005
-ADOPTION_LIMIT_S = 2.5
+LINK_AGAIN_S = (0.02, 1.0)  # first and longest wait
+KEEPER_AGAIN_S = (0.1, 5.0)
+RUNNER_AGAIN_S = (0.5, 30.0)
+
+
+def default_start_concurrency() -> int:
+    """Give how many processes start at once: imports and model loads want a core each."""
+    return max(4, 2 * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,9 @@ class NodeSettings:
     prepare_env: Mapping[str, str] = field(default_factory=dict)
     prepare_argv: tuple[str, ...] = field(default_factory=default_prepare_argv)
     prepare_concurrency: int = 4
+    start_concurrency: int = field(default_factory=default_start_concurrency)
     stop_grace_s: float = 30.0
+    periods: Periods = field(default_factory=Periods)
 
 
 def keeper_client(run_dir: Path, data_dir: Path) -> KeeperClient:
@@ -58,77 +71,140 @@ class NodeAgent:
         tail: Callable[[Path, int], tuple[str, ...]],
     ) -> None:
         self._settings = settings
+        self._instances = settings.data_dir / "instances"
         self._kept = settings.data_dir / "node.json"
         self._desired = self._read_kept()
         self._runners: dict[str, InstanceRunner] = {}
         self._link: Link | None = None
         self._changed = asyncio.Event()
-        self._group: asyncio.TaskGroup | None = None
+        self._group = asyncio.TaskGroup()
         self._keeper = keeper_client(settings.run_dir, settings.data_dir)
         self._tools = Tools(
             keeper=self._keeper,
             append_line=append_line,
             tail=tail,
             now=now,
-            prepare_argv=settings.prepare_argv,
-            prepare_env=settings.prepare_env,
-            preparing=asyncio.Semaphore(settings.prepare_concurrency),
+            preparing=Preparing(
+                settings.prepare_argv, settings.prepare_env, asyncio.Semaphore(settings.prepare_concurrency)
+            ),
+            starting=asyncio.Semaphore(settings.start_concurrency),
+            periods=settings.periods,
             stop_grace_s=settings.stop_grace_s,
             changed=self._changed.set,
         )
 
     async def run(self) -> None:
         """Run until cancelled; instances then live on."""
-        await self._keeper.ensure()
-        async with asyncio.TaskGroup() as self._group:
-            self._converge(adopt=True)
-            await self._wait_for_adopted()
+        for directory in (self._instances, self._settings.run_dir / "i"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with self._group:
+            self._find()
+            self._converge()
+            self._group.create_task(self._keep_keeper())
             self._group.create_task(self._tell_changes())
             self._group.create_task(self._keep_link())
 
     # The desired set
 
-    def _read_kept(self) -> DesiredInstances:
+    def _read_kept(self) -> DesiredInstances | None:
+        """Give the set that was kept; None: nobody knows, so nothing is stopped before control has spoken."""
         try:
-            return decode(DesiredInstances, json.loads(self._kept.read_text()))
-        except (FileNotFoundError, ValueError, CodecError):
-            return DesiredInstances(0)
+            return decode(DesiredInstances, json.loads(self._kept.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, CodecError) as error:
+            log.warning("%s cannot be read: %s", self._kept, error)
+            return None
+
+    @property
+    def _generation(self) -> int:
+        return self._desired.generation if self._desired is not None else 0
 
     def _take(self, desired: DesiredInstances) -> None:
-        if desired.generation < self._desired.generation:
-            log.warning("refused generation %d: %d is here", desired.generation, self._desired.generation)
+        if desired.generation < self._generation:
+            log.warning("refused desired set of generation %d: %d is here", desired.generation, self._generation)
             return
-        write_atomically(self._kept, json.dumps(encode(desired)).encode())
+        try:
+            write_atomically(self._kept, json.dumps(encode(desired)).encode())
+        except OSError as error:  # a full disk: control tells the set again after our next start
+            log.warning("the desired set could not be kept: %s", error)
         self._desired = desired
-        self._converge(adopt=False)
+        self._converge()
         self._changed.set()
 
-    def _converge(self, adopt: bool) -> None:
-        assert self._group is not None
+    def _find(self) -> None:
+        """Take up every instance that an earlier agent has left, wanted or not."""
+        for path in sorted(self._instances.iterdir()):
+            if (spec := InstanceDirectory(path).spec()) is not None and spec.instance_id == path.name:
+                self._begin(spec)
+            else:
+                self._group.create_task(self._sweep(InstanceDirectory(path)))
+
+    async def _sweep(self, directory: InstanceDirectory) -> None:
+        """Remove a directory without a readable spec, and end what runs of it."""
+        try:
+            if (left := directory.process()) is not None:
+                await self._keeper.stop(directory.path, self._settings.stop_grace_s)
+                await ended(left)
+            await asyncio.to_thread(directory.remove)
+            log.warning("removed %s: it has no readable spec", directory.path)
+        except (KeeperError, OSError) as error:
+            log.warning("%s has no readable spec and could not be removed: %s", directory.path, error)
+
+    def _converge(self) -> None:
+        if self._desired is None:
+            return
         wanted = {spec.instance_id: spec for spec in self._desired.instances}
         for ident, runner in self._runners.items():
             if ident not in wanted:
                 runner.unwant()
         for ident, spec in wanted.items():
             if ident not in self._runners:
-                directory = self._settings.data_dir / "instances" / ident
-                socket = self._settings.run_dir / "i" / f"{ident}.sock"
-                path = self._settings.data_dir / "logs" / spec.region / spec.endpoint / spec.variant / f"{ident}.log"
-                runner = self._runners[ident] = InstanceRunner(spec, directory, socket, path, self._tools)
-                self._group.create_task(self._run(runner, adopt))
+                self._begin(spec)
 
-    async def _run(self, runner: InstanceRunner, adopt: bool) -> None:
-        await runner.run(adopt)
-        del self._runners[runner.spec.instance_id]
+    def _begin(self, spec: InstanceSpec) -> None:
+        self._runners[spec.instance_id] = self._runner(spec)
+        self._group.create_task(self._run(spec))
+
+    def _runner(self, spec: InstanceSpec) -> InstanceRunner:
+        ident, data_dir = spec.instance_id, self._settings.data_dir
+        place = Place(
+            directory=InstanceDirectory(self._instances / ident),
+            socket=self._settings.run_dir / "i" / f"{ident}.sock",
+            log=data_dir / "logs" / spec.region / spec.endpoint / spec.variant / f"{ident}.log",
+        )
+        return InstanceRunner(spec, place, self._tools)
+
+    async def _run(self, spec: InstanceSpec) -> None:
+        """Run one instance to its end; one that breaks our own code is taken up again from its directory."""
+        ident, attempt = spec.instance_id, 0
+        while True:
+            try:
+                await self._runners[ident].run()
+                break
+            except Exception:  # the owner of an instance: it must not take the others along
+                log.exception("instance %s: taken up again from its directory", ident)
+            await asyncio.sleep(backoff_s(attempt, *RUNNER_AGAIN_S))
+            attempt += 1
+            self._runners[ident] = self._runner(spec)
+            self._converge()
+        del self._runners[ident]
         self._changed.set()
+        self._converge()
 
-    async def _wait_for_adopted(self) -> None:
-        """Give processes that were found running a first ping before anything is told: they are not to look new."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(ADOPTION_LIMIT_S):
-                await asyncio.sleep(0)
-                while any(runner.fact().state is InstanceState.STARTING for runner in self._runners.values()):
-                    await asyncio.sleep(0.02)
+    # The keeper
+
+    async def _keep_keeper(self) -> None:
+        """Have a keeper at all times, so that the first start need not wait for one."""
+        attempt = 0
+        while True:
+            try:
+                await ended(await self._keeper.ensure())
+                log.warning("the keeper has ended, and its instances with it; another is started")
+            except KeeperError as error:
+                log.warning("%s", error)
+            await asyncio.sleep(backoff_s(attempt, *KEEPER_AGAIN_S))
+            attempt += 1
 
     # The link to control
 
@@ -138,17 +214,28 @@ class NodeAgent:
             try:
                 link = await connect(str(self._settings.run_dir / "link.sock"))
             except OSError:
-                await asyncio.sleep(backoff_s(attempt, 0.02, 1.0))
-                attempt += 1
-                continue
-            attempt = 0
-            link.send(encode_tagged(NodeHello(self._settings.node_id, boot_id(), self._desired.generation)))
+                pass  # control is away: everything goes on, and it is tried again
+            else:
+                attempt = 0 if await self._talk(link) else attempt
+            await asyncio.sleep(backoff_s(attempt, *LINK_AGAIN_S))
+            attempt += 1
+
+    async def _talk(self, link: Link) -> bool:
+        """Listen to control until it is gone; tells whether it has said anything."""
+        heard = False
+        try:
+            link.send(encode_tagged(NodeHello(self._settings.node_id, boot_id(), self._generation)))
             self._link = link
             self._tell(link)
             async for document in link.receive():
+                heard = True
                 self._take(decode_tagged((DesiredInstances,), document))
+        except (ValueError, OSError) as error:  # CodecError is a ValueError, and so is a line that is no JSON
+            log.warning("control said what cannot be understood: %s", error)
+        finally:
             self._link = None
             link.close()
+        return heard
 
     async def _tell_changes(self) -> None:
         while True:
@@ -160,4 +247,4 @@ class NodeAgent:
 
     def _tell(self, link: Link) -> None:
         facts = tuple(runner.fact() for runner in self._runners.values())
-        link.send(encode_tagged(NodeFacts(self._desired.generation, facts)))
+        link.send(encode_tagged(NodeFacts(self._generation, facts)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from hostmaker.fleet.watch import Process, ended, process
 from hostmaker.kit.json_value import Json
 
 ANSWER_WITHIN_S = 10.0
@@ -23,17 +26,65 @@ class KeeperError(Exception):
 class KeeperClient:
     """One connection for each request: the keeper outlives this process, and may be replaced by another."""
 
-    def __init__(self, socket: Path, log: Path) -> None:
-        self._socket = socket
+    def __init__(self, path: Path, log: Path) -> None:
+        self._path = path
         self._log = log
+        self._starting = asyncio.Lock()  # two keepers that start at once would take the socket from one another
+        self._child: subprocess.Popen[bytes] | None = None
 
-    async def ensure(self) -> None:
-        """Start a keeper if none answers; it gets a session of its own and outlives this process."""
-        if await self._answers():
+    async def ensure(self) -> Process:
+        """Give the keeper, starting one if none answers; it gets a session of its own and outlives this process.
+
+        Raises KeeperError.
+        """
+        async with self._starting:
+            if (keeper := self._listening()) is not None:
+                return keeper
+            try:
+                self._spawn()
+                async with asyncio.timeout(START_WITHIN_S):
+                    while (keeper := self._listening()) is None:
+                        await asyncio.sleep(0.01)
+            except TimeoutError as error:
+                raise KeeperError(f"a keeper was started and does not listen; see {self._log}") from error
+            except OSError as error:
+                raise KeeperError(f"no keeper can be started: {error.strerror or error}") from error
+            return keeper
+
+    async def start(
+        self, directory: Path, argv: tuple[str, ...], env: Mapping[str, str], cwd: str, log: Path
+    ) -> Process:
+        """Start the process of an instance; raises KeeperError."""
+        told = await self._ask(
+            {"op": "start", "directory": str(directory), "argv": argv, "env": env, "cwd": cwd, "log": str(log)}
+        )
+        pid, started = told["pid"], told["start_time"]
+        assert isinstance(pid, int)
+        assert isinstance(started, int)
+        return Process(pid, started)
+
+    async def stop(self, directory: Path, grace_s: float) -> None:
+        """End an instance's process: SIGTERM, and SIGKILL after the grace; raises KeeperError."""
+        await self._ask({"op": "stop", "directory": str(directory), "grace_s": grace_s})
+
+    async def shutdown(self, grace_s: float) -> None:
+        """End all processes and the keeper; returns when they are gone. No keeper is as good. Raises KeeperError."""
+        if (keeper := self._listening()) is None:
             return
+        try:
+            await self._ask({"op": "shutdown", "grace_s": grace_s}, grace_s + ANSWER_WITHIN_S)
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await ended(keeper)
+        except (KeeperError, TimeoutError) as error:
+            if keeper.lives():  # one that died on the way has taken its instances along
+                raise KeeperError(f"the keeper (process {keeper.pid}) does not end: {error}") from error
+
+    def _spawn(self) -> None:
+        if self._child is not None:
+            self._child.poll()  # reaps one that has ended
         with self._log.open("ab") as log:
-            subprocess.Popen(  # noqa: ASYNC220 - returns at once
-                [sys.executable, "-I", "-S", str(_keeper_path()), "--socket", str(self._socket)],
+            self._child = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_keeper_path()), "--socket", str(self._path)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -41,51 +92,35 @@ class KeeperClient:
                 start_new_session=True,
                 close_fds=True,
             )
-        async with asyncio.timeout(START_WITHIN_S):
-            while not await self._answers():
-                await asyncio.sleep(0.02)
 
-    async def start(self, directory: Path, argv: tuple[str, ...], env: Mapping[str, str], cwd: str, log: Path) -> int:
-        """Start a process for an instance; gives its process id, raises KeeperError."""
-        told = await self._ask(
-            {"op": "start", "directory": str(directory), "argv": argv, "env": env, "cwd": cwd, "log": str(log)}
-        )
-        pid = told["pid"]
-        assert isinstance(pid, int)
-        return pid
-
-    async def stop(self, directory: Path, grace_s: float) -> None:
-        """End an instance's process: SIGTERM, and SIGKILL after the grace; raises KeeperError."""
-        await self._ask({"op": "stop", "directory": str(directory), "grace_s": grace_s})
-
-    async def shutdown(self, grace_s: float) -> None:
-        """End all processes and the keeper; returns when they are gone. No keeper is as good."""
-        if await self._answers():
-            await self._ask({"op": "shutdown", "grace_s": grace_s}, grace_s + ANSWER_WITHIN_S)
-
-    async def _answers(self) -> bool:
-        try:
-            _, writer = await asyncio.open_unix_connection(self._socket)
-        except OSError:
-            return False
-        writer.close()
-        return True
+    def _listening(self) -> Process | None:
+        """Ask the kernel which process listens; connecting to a unix socket does not wait."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.setblocking(False)
+            try:
+                client.connect(str(self._path))
+            except OSError:
+                return None
+            peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return process(struct.unpack("3i", peer)[0])
 
     async def _ask(self, request: Mapping[str, Json], within_s: float = ANSWER_WITHIN_S) -> Mapping[str, Json]:
         try:
             async with asyncio.timeout(within_s):
-                reader, writer = await asyncio.open_unix_connection(self._socket)
+                reader, writer = await asyncio.open_unix_connection(self._path)
                 try:
                     writer.write(json.dumps(request).encode() + b"\n")
                     answer = await reader.readline()
                 finally:
                     writer.close()
-        except (OSError, TimeoutError) as error:
-            raise KeeperError(f"the keeper does not answer ({error or 'time is over'})") from error
+        except TimeoutError as error:
+            raise KeeperError(f"the keeper did not answer within {within_s:g} s") from error
+        except OSError as error:
+            raise KeeperError(f"the keeper does not answer ({error.strerror or error})") from error
         told = json.loads(answer or b'{"ok": false, "error": "the keeper ended"}')
+        assert isinstance(told, dict)
         if not told["ok"]:
             raise KeeperError(str(told["error"]))
-        assert isinstance(told, dict)
         return told
 
 

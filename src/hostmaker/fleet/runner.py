@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import os
-import shutil
 import signal
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceSpec, InstanceState
-from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
+from hostmaker.domain.preparation import SOCKET_PLACEHOLDER
+from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.instance import (
     Effect,
+    EndPreparation,
     Event,
     Exited,
+    Found,
+    FoundFailed,
     Life,
     NotStarted,
+    Periods,
+    Pinged,
     PreparedOk,
     PrepareFailed,
+    RememberHealth,
     Removed,
     RemoveDirectory,
     Started,
@@ -32,50 +38,66 @@ from hostmaker.fleet.instance import (
     StopProcess,
     Tell,
     Unwanted,
+    describe_exit,
     step,
 )
 from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
 from hostmaker.fleet.ping import ping
-from hostmaker.kit.codec import CodecError, decode, encode
-from hostmaker.kit.files import write_atomically
-from hostmaker.kit.processes import boot_id, is_same_process
+from hostmaker.fleet.preparation import Preparing, end_preparation, prepare
+from hostmaker.fleet.watch import Process, ended, parent
 
-EXIT_POLL_S = 0.2
-EXIT_RECORD_WITHIN_S = 2.0
-BUILD_ALLOWANCE_S = 1800.0  # beyond the download's own limit, which counts the model data only
+log = logging.getLogger("hostmaker.node")
+EXIT_RECORD_WITHIN_S = 5.0  # a keeper whose disk is full tries each second
+FOUND_RECORD_WITHIN_S = 1.0
+EXIT_RECORD_POLL_S = 0.005
+START_TURN_S = 10.0  # how long a start that is not healthy yet keeps others waiting
+KILLED_WITHIN_S = 10.0
+REMOVE_TRIES = 3
 TAIL_LINES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every instance of a node is run with."""
+    """What every instance of a node is run with. `starting` bounds the processes that start at once."""
 
     keeper: KeeperClient
     append_line: Callable[[Path, str], None]
     tail: Callable[[Path, int], tuple[str, ...]]
     now: Callable[[], datetime]
-    prepare_argv: tuple[str, ...]
-    prepare_env: Mapping[str, str]
-    preparing: asyncio.Semaphore
+    preparing: Preparing
+    starting: asyncio.Semaphore
+    periods: Periods
     stop_grace_s: float
     changed: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an instance lies."""
+
+    directory: InstanceDirectory
+    socket: Path
+    log: Path
 
 
 class InstanceRunner:
     """One instance, from its wish to its end."""
 
-    def __init__(self, spec: InstanceSpec, directory: Path, socket: Path, log: Path, tools: Tools) -> None:
+    def __init__(self, spec: InstanceSpec, place: Place, tools: Tools) -> None:
         self.spec = spec
-        self._directory = directory
-        self._socket = socket
-        self._log = log
+        self._directory = place.directory
+        self._socket = place.socket
+        self._log = place.log
         self._tools = tools
-        self._life = Life(startup_timeout_s=spec.startup_timeout.total_seconds())
+        self._life = Life(spec.startup_timeout.total_seconds(), tools.periods)
         self._since = tools.now()
+        self._resolved_image: str | None = None
         self._resolved_at: datetime | None = None
-        self._prepared: Prepared | None = None
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._process: Process | None = None
+        self._events: asyncio.Queue[Event] = asyncio.Queue()  # bounded by what is under way: a few
+        self._settled = asyncio.Event()
         self._preparation: asyncio.Task[None] | None = None
+        self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What others ask
@@ -89,26 +111,21 @@ class InstanceRunner:
             since=self._since,
             socket=str(self._socket) if serving else None,
             pid=self._life.pid,
-            resolved_image=self._prepared.resolved_image if self._prepared else None,
+            resolved_image=self._resolved_image,
             resolved_at=self._resolved_at,
             failure=self._life.failure,
         )
 
     def unwant(self) -> None:
         """Begin to end it; safe to say twice."""
-        if self._preparation is not None:
-            self._preparation.cancel()
         self._events.put_nowait(Unwanted())
 
-    async def run(self, adopt: bool) -> None:
-        """Run until nothing of it is left, or until cancelled: the process itself then lives on."""
-        try:
-            if not (adopt and self._adopt()):
-                self._clean()
-                self._preparation = self._spawn(self._prepare())
+    async def run(self) -> None:
+        """Run until nothing of it is left, or until cancelled: its process then lives on."""
+        async with self._group:
+            await self._begin()
             while self._life.state is not InstanceState.GONE:
                 self._take(await self._next_event())
-        finally:
             for task in self._tasks:
                 task.cancel()
 
@@ -122,180 +139,200 @@ class InstanceRunner:
                     return await self._events.get()
             except TimeoutError:
                 self._life = replace(self._life, probe_at=None)
-                self._spawn(self._probe())
+                self._spawn(self._probe(self._life.starts))
 
     def _take(self, event: Event) -> None:
         before = self._life
-        self._life, effects = step(before, event, time.monotonic())
-        if self._life.failure is not None and before.failure is None and not self._life.failure.log_tail:
-            tail = self._tools.tail(self._log, TAIL_LINES)
-            self._life = replace(self._life, failure=replace(self._life.failure, log_tail=tail))
+        after, effects = step(before, event, time.monotonic())
+        if after.failure is not None and before.failure is None:
+            after = replace(after, failure=self._with_evidence(after.failure))
+        self._life = after
         for effect in effects:
             self._perform(effect)
-        if self._life.state is not before.state or self._life.pid != before.pid:
+        if after.state is not InstanceState.STARTING or after.pid is None:
+            self._settled.set()
+        if after.state is not before.state or after.pid != before.pid:
             self._since = self._tools.now()
             self._tools.changed()
+
+    def _with_evidence(self, failure: InstanceFailure) -> InstanceFailure:
+        """Add the end of the log, and keep the whole for the next agent."""
+        if not failure.log_tail:
+            failure = replace(failure, log_tail=self._tools.tail(self._log, TAIL_LINES))
+        with _reported("its failure could not be kept"):
+            self._directory.keep_failure(failure)
+        return failure
 
     def _perform(self, effect: Effect) -> None:
         match effect:
             case Tell(text):
-                self._tools.append_line(self._log, text)
+                self._tell(text)
+            case EndPreparation():
+                if self._preparation is not None:
+                    self._preparation.cancel()
             case StartProcess():
                 self._spawn(self._start())
             case StopProcess():
                 self._spawn(self._stop())
             case RemoveDirectory():
                 self._spawn(self._remove())
+            case RememberHealth(is_healthy):
+                with _reported("its health could not be kept"):
+                    if self._process is not None:
+                        self._directory.keep_health(self._process, is_healthy)
             case _:
                 assert_never(effect)
 
-    def _spawn(self, work: object) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+    def _tell(self, text: str) -> None:
+        with _reported("its log cannot be written"):
+            self._tools.append_line(self._log, text)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
+    # How it begins: with what an earlier agent has left
+
+    async def _begin(self) -> None:
+        if (left := self._directory.preparation()) is not None:
+            await end_preparation(left)
+        running, failure, prepared = self._directory.process(), self._directory.failure(), self._directory.prepared()
+        if failure is None and (running is None or prepared is None):
+            await self._begin_anew()
+            return
+        if prepared is not None:
+            self._resolved_image, self._resolved_at = prepared.resolved_image, self._since
+        if running is not None:
+            self._process = running
+            self._spawn(self._watch(running, parent(running)))
+        if failure is not None:
+            self._take(FoundFailed(failure, running.pid if running else None))
+        elif running is not None:
+            self._take(Found(running.pid, running.age_s(), self._directory.was_healthy(running)))
+
+    async def _begin_anew(self) -> None:
+        await self._end_process()
+        if self._directory.had_process():
+            # A keeper writes the record in a moment: awaited, so that it does not come into the new directory.
+            how = describe_exit(await self._exit_record(None, FOUND_RECORD_WITHIN_S))
+            self._tell(f"had ended with {how} when the node agent started; it is prepared and started again")
+        self._preparation = self._spawn(self._prepare())
+        self._preparation.add_done_callback(self._tell_cancelled)
+
     # What is done
 
     async def _prepare(self) -> None:
-        try:
-            async with self._tools.preparing:
-                self._events.put_nowait(await self._run_preparation())
-        except asyncio.CancelledError:
+        failure = await prepare(self.spec, self._directory, self._log, self._tools.preparing)
+        if failure is None:
+            prepared = self._directory.prepared()
+            assert prepared is not None
+            self._resolved_image, self._resolved_at = prepared.resolved_image, self._tools.now()
+        self._events.put_nowait(PreparedOk() if failure is None else PrepareFailed(failure))
+
+    def _tell_cancelled(self, preparation: asyncio.Task[None]) -> None:
+        # Also one that was cancelled before it could begin has to be told: the life waits for its end.
+        if preparation.cancelled():
             self._events.put_nowait(PrepareFailed(InstanceFailure(FailureKind.IMAGE, "Its preparation was ended.")))
-            raise
-
-    async def _run_preparation(self) -> Event:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(self._directory / "spec.json", json.dumps(encode(self.spec)).encode())
-        with self._log.open("ab") as log:
-            child = await asyncio.create_subprocess_exec(
-                *self._tools.prepare_argv,
-                str(self._directory),
-                env={**self._tools.prepare_env, "HOSTMAKER_LOG": str(self._log)},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        limit_s = self.spec.download_timeout.total_seconds() + BUILD_ALLOWANCE_S
-        try:
-            async with asyncio.timeout(limit_s):
-                code = await child.wait()
-        except TimeoutError:
-            return PrepareFailed(InstanceFailure(FailureKind.IMAGE, f"Preparing it took more than {limit_s:g} s."))
-        finally:
-            if child.returncode is None:
-                os.killpg(child.pid, signal.SIGKILL)
-                await asyncio.shield(child.wait())
-        return self._read_preparation(code)
-
-    def _read_preparation(self, code: int) -> Event:
-        try:
-            if code == 0:
-                self._prepared = decode(Prepared, json.loads((self._directory / "prepared.json").read_text()))
-                self._resolved_at = self._tools.now()
-                return PreparedOk()
-            failure = decode(InstanceFailure, json.loads((self._directory / "failure.json").read_text()))
-            return PrepareFailed(failure)
-        except (FileNotFoundError, ValueError, CodecError):
-            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            return PrepareFailed(InstanceFailure(FailureKind.IMAGE, f"Preparing it ended with {how}."))
 
     async def _start(self) -> None:
-        assert self._prepared is not None
+        async with self._tools.starting:
+            if not self._life.is_wanted:
+                self._events.put_nowait(NotStarted("it is no longer wanted"))
+                return
+            try:
+                self._process = await self._ask_keeper_to_start()
+            except (KeeperError, OSError) as error:
+                self._events.put_nowait(NotStarted(str(error)))
+                return
+            self._settled.clear()
+            self._events.put_nowait(Started(self._process.pid))
+            self._spawn(self._watch(self._process, parent(self._process)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_TURN_S):
+                    await self._settled.wait()
+
+    async def _ask_keeper_to_start(self) -> Process:
+        prepared = self._directory.prepared()
+        if prepared is None:
+            raise KeeperError("its directory was changed by someone else")
         self._socket.unlink(missing_ok=True)
-        (self._directory / "exit.json").unlink(missing_ok=True)
-        argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in self._prepared.argv)
-        try:
-            await self._tools.keeper.ensure()
-            pid = await self._tools.keeper.start(
-                self._directory, argv, self._prepared.env, self._prepared.cwd, self._log
-            )
-        except (KeeperError, TimeoutError, OSError) as error:
-            self._events.put_nowait(NotStarted(str(error)))
-            return
-        self._events.put_nowait(Started(pid))
-        self._spawn(self._watch(pid))
+        self._directory.forget_process()
+        argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in prepared.argv)
+        keeper = self._tools.keeper
+        await keeper.ensure()
+        return await keeper.start(self._directory.path, argv, prepared.env, prepared.cwd, self._log)
 
     async def _stop(self) -> None:
+        assert self._process is not None
+        await self._end(self._process)
+
+    async def _end(self, running: Process) -> None:
+        """End a process in order; the watch tells when it has ended."""
+        grace_s = self._tools.stop_grace_s
         try:
-            await self._tools.keeper.stop(self._directory, self._tools.stop_grace_s)
+            await self._tools.keeper.stop(self._directory.path, grace_s)
         except KeeperError as error:
-            # A keeper that is gone has taken its instances along; the watch tells.
-            self._tools.append_line(self._log, f"could not be stopped through the keeper: {error}")
+            if running.lives():  # a keeper that is gone has taken its instances along, so this one hangs
+                self._tell(f"is stopped without the keeper: {error}")
+                _signal_group(running, signal.SIGTERM)
+                await asyncio.sleep(grace_s)
+                _signal_group(running, signal.SIGKILL)
 
-    async def _probe(self) -> None:
-        self._events.put_nowait(await ping(str(self._socket)))
+    async def _end_process(self) -> None:
+        """End what may run without our knowing (a start whose answer was lost); raises TimeoutError."""
+        left = self._directory.process()
+        if left is not None:
+            await self._end(left)
+            async with asyncio.timeout(self._tools.stop_grace_s + KILLED_WITHIN_S):
+                await ended(left)
 
-    async def _watch(self, pid: int) -> None:
-        """Wait for the end of the process, at once where the kernel tells it, and read how it ended."""
-        await _wait_for_end(pid)
-        deadline = time.monotonic() + EXIT_RECORD_WITHIN_S
-        while not (self._directory / "exit.json").exists() and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
-        self._events.put_nowait(self._read_exit())
+    async def _probe(self, start: int) -> None:
+        answer = await ping(str(self._socket))
+        self._events.put_nowait(Pinged(answer.status, answer.detail, start))
 
-    def _read_exit(self) -> Exited:
-        try:
-            told = json.loads((self._directory / "exit.json").read_text())
-            return Exited(told["code"], told["signal"], told["memory_kill"])
-        except (FileNotFoundError, ValueError, KeyError):
-            return Exited(None, "SIGKILL (its keeper ended)")
+    async def _watch(self, running: Process, keeper: Process | None) -> None:
+        """Wait for the end of the process and read how it ended; a keeper that died has not recorded it."""
+        await ended(running)
+        self._events.put_nowait(await self._exit_record(keeper, EXIT_RECORD_WITHIN_S))
+
+    async def _exit_record(self, keeper: Process | None, within_s: float) -> Exited:
+        """Give how the process ended, as its keeper has recorded it or soon will."""
+        deadline = time.monotonic() + within_s
+        while True:
+            keeper_lives = keeper is None or keeper.lives()  # asked before the last look at the record
+            if (record := self._directory.exit()) is not None:
+                return Exited(record.code, record.signal, record.memory_kill)
+            if not keeper_lives:
+                return Exited(signal="SIGKILL", keeper_ended=True)
+            if time.monotonic() >= deadline:
+                return Exited()
+            await asyncio.sleep(EXIT_RECORD_POLL_S)
 
     async def _remove(self) -> None:
-        await asyncio.to_thread(self._clean)
+        await self._end_process()
+        for attempt in range(REMOVE_TRIES):
+            try:
+                await asyncio.to_thread(self._directory.remove)
+                break
+            except OSError as error:
+                log.warning("instance %s: directory not removed: %s", self.spec.instance_id, error)
+                await asyncio.sleep(attempt)
+        self._socket.unlink(missing_ok=True)
         self._events.put_nowait(Removed())
 
-    def _clean(self) -> None:
-        shutil.rmtree(self._directory, ignore_errors=True)
-        self._socket.unlink(missing_ok=True)
 
-    def _adopt(self) -> bool:
-        """Take over a process that an earlier agent has started; False when there is none to take over."""
-        try:
-            pid_file = json.loads((self._directory / "pid.json").read_text())
-            self._prepared = decode(Prepared, json.loads((self._directory / "prepared.json").read_text()))
-        except (FileNotFoundError, ValueError, CodecError):
-            return False
-        pid, started = pid_file["pid"], pid_file["start_time"]
-        if pid_file["boot_id"] != boot_id() or not is_same_process(pid, started):
-            return False
-        self._resolved_at = self._since
-        # It was started, and answered or will: the first good ping says healthy. Not twice started, so it may end once.
-        self._life = replace(
-            self._life,
-            state=InstanceState.STARTING,
-            starts=1,
-            pid=pid,
-            started_at=time.monotonic(),
-            probe_at=time.monotonic(),
-        )
-        self._tools.append_line(self._log, f"process {pid} is watched again")
-        self._spawn(self._watch(pid))
-        return True
-
-
-async def _wait_for_end(pid: int) -> None:
+@contextmanager
+def _reported(what: str) -> Iterator[None]:
+    """Go on after an OSError (a full disk), which the server's log tells: an instance is not judged by it."""
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    except OSError:  # a kernel without it
-        while Path(f"/proc/{pid}").exists():
-            await asyncio.sleep(EXIT_POLL_S)
-        return
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(descriptor, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        log.warning("%s: %s", what, error)
 
 
-def default_prepare_argv() -> tuple[str, ...]:
-    """Give the program that prepares an instance; its last argument is the directory."""
-    return (sys.executable, "-m", "hostmaker.assembly.prepare")
+def _signal_group(running: Process, number: int) -> None:
+    if running.lives():
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, number)
