@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
+
+DOWNLOAD_TURN_BYTES = 4 * 1024 * 1024
+MOST_STORES = 100
+RAISED = (BaseError, FileNotFoundError, PermissionError, ValueError)  # some come as the builtins
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +32,36 @@ class S3Access:
 class S3Objects:
     """Implements `ports.Objects` and the downloads of an instance's preparation."""
 
-    def __init__(self, access: S3Access) -> None:
+    def __init__(self, access: S3Access, answer_within_s: float = 10.0) -> None:
+        """`answer_within_s` bounds the wait of `exists`."""
         self._access = access
+        self._answer_within_s = answer_within_s
         self._stores: dict[str, S3Store] = {}
 
     async def exists(self, bucket: str, key: str) -> bool:
-        """Tell whether an object lies at `key`, or any under it when it ends in `/` or is empty."""
-        store = self._store(bucket)
+        """Tell whether an object lies at `key`, or any under it when it ends in `/` or is empty.
+
+        Raises ObjectsUnavailableError.
+        """
         try:
-            if not key or key.endswith("/"):
-                async for page in store.list(key or None, chunk_size=1):
-                    return bool(page)
-                return False
-            await store.head_async(key)
-        except (BaseError, FileNotFoundError) as error:
+            async with asyncio.timeout(self._answer_within_s):
+                return await self._exists(self._store(bucket), key)
+        except TimeoutError as error:
+            raise ObjectsUnavailableError(
+                f"The object store does not answer within {self._answer_within_s:g} s."
+            ) from error
+        except RAISED as error:
             if _is_missing(error):
                 return False
-            raise ObjectsUnavailableError(f"The object store does not answer: {_first_line(error)}") from error
-        return True
+            raise _unavailable(error) from error
+
+    async def _exists(self, store: S3Store, key: str) -> bool:
+        if key and not key.endswith("/"):
+            await store.head_async(key)
+            return True
+        async for page in store.list(key or None, chunk_size=1):
+            return bool(page)
+        return False
 
     def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
         """Write an object to `path`, giving (bytes so far, bytes in all) as it goes.
@@ -53,24 +70,38 @@ class S3Objects:
         """
         try:
             found = obstore.get(self._store(bucket), key)
-            size, done = found.meta["size"], 0
-            with path.open("wb") as file:
-                for chunk in found.stream(min_chunk_size=4 * 1024 * 1024):
-                    file.write(chunk)
-                    done += len(chunk)
-                    yield done, size
-        except (BaseError, FileNotFoundError) as error:
+            chunks = iter(found.stream(min_chunk_size=DOWNLOAD_TURN_BYTES))
+        except RAISED as error:
             raise _translated(error, bucket, key) from error
+        size, done = found.meta["size"], 0
+        with path.open("wb") as file:
+            while True:
+                try:
+                    chunk = next(chunks, None)
+                except RAISED as error:
+                    raise _translated(error, bucket, key) from error
+                if chunk is None:
+                    return
+                file.write(chunk)
+                done += len(chunk)
+                yield done, size
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
-        """Give the keys of all objects under a prefix, sorted; raises ObjectMissingError without a bucket."""
+        """Give the keys of the objects under a directory (empty: the whole bucket), sorted; no markers of directories.
+
+        Raises ObjectMissingError without a bucket, ObjectsUnavailableError.
+        """
+        store = self._store(bucket)
         try:
-            return sorted(meta["path"] for page in obstore.list(self._store(bucket), prefix) for meta in page)
-        except (BaseError, FileNotFoundError) as error:
+            listed = [meta for page in obstore.list(store, prefix or None) for meta in page]
+            return sorted(meta["path"] for meta in listed if meta["size"] or _is_object(store, meta["path"]))
+        except RAISED as error:
             raise _translated(error, bucket, prefix) from error
 
     def _store(self, bucket: str) -> S3Store:
         if bucket not in self._stores:
+            if len(self._stores) >= MOST_STORES:
+                self._stores.clear()
             self._stores[bucket] = S3Store(
                 bucket,
                 endpoint=self._access.endpoint_url,
@@ -88,15 +119,27 @@ class S3Objects:
         return self._stores[bucket]
 
 
+def _is_object(store: S3Store, path: str) -> bool:
+    """Tell an empty object from the marker of a directory, `path/`: the listing gives both without their slash."""
+    try:
+        obstore.head(store, path)
+    except (NotFoundError, FileNotFoundError):
+        return False
+    return True
+
+
 def _translated(error: Exception, bucket: str, key: str) -> Exception:
     if _is_missing(error):
         return ObjectMissingError(f"There is no object at s3://{bucket}/{key}.")
-    return ObjectsUnavailableError(f"The object store does not answer: {_first_line(error)}")
+    return _unavailable(error)
 
 
 def _is_missing(error: Exception) -> bool:
-    return isinstance(error, FileNotFoundError) or "404" in str(error) or "NoSuchBucket" in str(error)
+    """Tell what is not there from what cannot be reached; a key that no object can have (`a/../b`) is not there."""
+    if isinstance(error, NotFoundError | FileNotFoundError | ValueError):
+        return True
+    return "<Code>NoSuchBucket</Code>" in str(error)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]
+def _unavailable(error: Exception) -> ObjectsUnavailableError:
+    return ObjectsUnavailableError(f"The object store does not answer: {str(error).strip().splitlines()[0][:300]}")

@@ -1,6 +1,7 @@
-"""How SeaweedFS is run: one process, loopback only, every port free-chosen, every inner door locked.
+"""How SeaweedFS is run: one process, loopback only, every port free-chosen, its HTTP doors locked.
 
-Its S3 takes our access key; its filer and volumes are for itself alone, by keys that exist in its environment only.
+Its S3 takes our access key; its filer and volumes serve itself alone over HTTP, by keys that exist in its environment
+only. Its gRPC ports and its master have no such lock: they are open to every process of this machine.
 """
 
 from __future__ import annotations
@@ -8,19 +9,15 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import socket
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from hostmaker.kit.files import write_atomically
+from hostmaker.objects.ports import ADDRESS, choose_ports
 
-ADDRESS = "127.0.0.1"
-PORT_FLAGS = (
-    "s3.port", "s3.port.grpc", "filer.port", "filer.port.grpc", "master.port", "master.port.grpc", "volume.port",
-    "volume.port.grpc", "admin.port", "admin.port.grpc",
-)  # fmt: skip
+LOG_FLAGS = ("-v=0", "-alsologtostderr=false", "-stderrthreshold=ERROR", "-log_max_size_mb=4", "-log_max_files=2")
+FOREIGN = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "S3_BUCKET", "S3_TABLE_BUCKET", "S3_EXTERNAL_URL")
 
 
 class NoSeaweedFSError(Exception):
@@ -31,7 +28,7 @@ class NoSeaweedFSError(Exception):
 class StoreCommand:
     """A process to run and to keep running; the same command starts it again on the same ports.
 
-    `leftovers` are sockets that it does not remove itself.
+    `env` comes on top of the starter's own. `leftovers` are sockets that a killed one leaves behind.
     """
 
     argv: tuple[str, ...]
@@ -48,10 +45,13 @@ def store_command(data_dir: Path, run_dir: Path, access_key_id: str, secret_acce
             "SeaweedFS has no wheel for this machine. Give an S3 of your own: --set objects.endpoint_url=http://... "
             "--set objects.access_key_id=... --set objects.secret_access_key=..."
         )
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logs = data_dir / "log"
+    for directory in (data_dir, logs):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data_dir / "mini.options").unlink(missing_ok=True)  # it would bring flags of an earlier start back
     keys = run_dir / "s3-keys.json"
     write_atomically(keys, json.dumps(_identities(access_key_id, secret_access_key)).encode())
-    ports = dict(zip(PORT_FLAGS, _free_ports(len(PORT_FLAGS)), strict=True))
+    ports = choose_ports(data_dir / "ports.json")
     flags = {
         "dir": str(data_dir),
         "ip": ADDRESS,
@@ -66,32 +66,27 @@ def store_command(data_dir: Path, run_dir: Path, access_key_id: str, secret_acce
         "s3.domainName": "localhost",
         "s3.config": str(keys),
         "s3.localSocket": str(run_dir / "store-s3.sock"),
+        "filer.localSocket": str(run_dir / "store-filer.sock"),
         "volume.preStopSeconds": "0",
         **{name: str(port) for name, port in ports.items()},
     }
-    argv = (program, "-v=0", "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in flags.items()))
+    argv = (program, *LOG_FLAGS, f"-logdir={logs}", "mini", *(f"-{name}={value}" for name, value in flags.items()))
     leftovers = tuple(
-        Path(f"/tmp/seaweedfs-{role}-{ports[name]}.sock")  # noqa: S108 - where it puts them, whatever it is told
-        for role, name in (("admin-grpc", "admin.port.grpc"), ("s3-grpc", "s3.port.grpc"))
+        Path(f"/tmp/seaweedfs-{role}-grpc-{ports[f'{role}.port.grpc']}.sock")  # noqa: S108 - it asks nobody where
+        for role in ("admin", "filer", "master", "s3", "volume")
     )
     return StoreCommand(argv, _environment(), ports["s3.port"], leftovers)
 
 
 def _environment() -> dict[str, str]:
-    """Keys without which its filer and volumes would serve every process of this machine."""
+    """Keys without which its filer and volumes would serve everyone; and no word of AWS accounts, which it would obey.
+
+    A key pair in its environment would become an administrator of the store.
+    """
     names = ("JWT_SIGNING_KEY", "JWT_SIGNING_READ_KEY", "JWT_FILER_SIGNING_KEY", "JWT_FILER_SIGNING_READ_KEY")
-    return {f"WEED_{name}": secrets.token_urlsafe(24) for name in names}
+    return {**dict.fromkeys(FOREIGN, ""), **{f"WEED_{name}": secrets.token_urlsafe(24) for name in names}}
 
 
 def _identities(access_key_id: str, secret_access_key: str) -> dict[str, object]:
     credential = {"accessKey": access_key_id, "secretKey": secret_access_key}
     return {"identities": [{"name": "hostmaker", "credentials": [credential], "actions": ["Admin"]}]}
-
-
-def _free_ports(number: int) -> list[int]:
-    """Give ports that nobody listens on; all are held while choosing, so they differ."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for item in sockets:
-            item.bind((ADDRESS, 0))
-        return [item.getsockname()[1] for item in sockets]

@@ -1,0 +1,199 @@
+"""One suite for the port `Objects` and a node's downloads: the fake in memory, and S3 as SeaweedFS serves it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from tests.contract.conftest import KEY, SECRET, Seaweed
+
+from hostmaker.objects.s3 import S3Access, S3Objects
+from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
+from hostmaker.testing.objects import MemoryObjects
+
+numbers = itertools.count()
+
+
+class Case(Protocol):
+    """An adapter, a way to put objects, and an adapter of the same kind whose store is away."""
+
+    objects: Any
+    away: Any
+    bucket: str
+
+    def put(self, key: str, content: bytes = b"x") -> None: ...
+
+
+class FakeCase:
+    def __init__(self) -> None:
+        self.objects, self.away, self.bucket = MemoryObjects(), MemoryObjects(), "models"
+        self.objects.make_bucket(self.bucket)
+        self.away.is_away = True
+
+    def put(self, key: str, content: bytes = b"x") -> None:
+        self.objects.put(self.bucket, key, content)
+
+
+class RealCase:
+    def __init__(self, seaweed: Seaweed, closed_port: int) -> None:
+        self.objects = S3Objects(S3Access(seaweed.url, KEY, SECRET, "us-east-1"))
+        self.away = S3Objects(S3Access(f"http://127.0.0.1:{closed_port}", KEY, SECRET, "us-east-1"))
+        self.client, self.bucket = seaweed.client(), f"port-{next(numbers)}"
+        self.client.create_bucket(Bucket=self.bucket)
+
+    def put(self, key: str, content: bytes = b"x") -> None:
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is taken and on which nobody listens."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture(params=["memory", "seaweedfs"])
+def case(request: pytest.FixtureRequest, closed_port: int) -> Case:
+    if request.param == "memory":
+        return FakeCase()
+    return RealCase(request.getfixturevalue("seaweed"), closed_port)
+
+
+def exists(objects: Any, bucket: str, key: str) -> bool:
+    return asyncio.run(objects.exists(bucket, key))
+
+
+ODD_KEYS = ["a b", "ü/漢", "a%41", "+plus", "q?#x", "deep/er/and/deeper", "tilde~_-.", "0"]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_an_object_is_where_it_was_put(case: Case, key: str, tmp_path: Path) -> None:
+    case.put(key, key.encode())
+    assert exists(case.objects, case.bucket, key)
+    assert list(case.objects.download(case.bucket, key, tmp_path / "f"))[-1] == (len(key.encode()),) * 2
+    assert (tmp_path / "f").read_bytes() == key.encode()
+    assert case.objects.keys(case.bucket, "") == [key]
+
+
+def test_a_key_is_exact(case: Case) -> None:
+    case.put("model/a.tar.gz")
+    for key in ("model", "model/a", "model/a.tar.gz2", "Model/a.tar.gz"):
+        assert not exists(case.objects, case.bucket, key)
+
+
+def test_a_prefix_is_a_directory(case: Case) -> None:
+    case.put("model/a")
+    case.put("model.tar.gz")
+    case.put("model/sub/b")
+    assert exists(case.objects, case.bucket, "model/")
+    assert exists(case.objects, case.bucket, "model/sub/")
+    assert not exists(case.objects, case.bucket, "mod/")
+    assert case.objects.keys(case.bucket, "model/") == ["model/a", "model/sub/b"]
+    assert case.objects.keys(case.bucket, "mod/") == []
+    assert case.objects.keys(case.bucket, "") == ["model.tar.gz", "model/a", "model/sub/b"]
+
+
+def test_markers_of_directories_are_no_objects(case: Case, tmp_path: Path) -> None:
+    """Consoles make "folders": empty objects whose key ends in a slash."""
+    for marker in ("model/", "model/sub/", "model/empty/"):
+        case.put(marker, b"")
+    case.put("model/__init__.py", b"")
+    case.put("model/sub/f")
+    assert case.objects.keys(case.bucket, "model/") == ["model/__init__.py", "model/sub/f"]
+    with pytest.raises(ObjectMissingError):
+        list(case.objects.download(case.bucket, "model/", tmp_path / "f"))
+
+
+def test_an_empty_bucket_holds_nothing(case: Case) -> None:
+    assert not exists(case.objects, case.bucket, "")
+    assert case.objects.keys(case.bucket, "") == []
+
+
+@pytest.mark.parametrize("key", ["a", "a/", "", "a/../b", "a//b"])
+def test_nothing_is_in_a_bucket_that_is_not(case: Case, key: str, tmp_path: Path) -> None:
+    assert not exists(case.objects, "no-such-bucket", key)
+    with pytest.raises(ObjectMissingError):
+        case.objects.keys("no-such-bucket", key)
+    with pytest.raises(ObjectMissingError):
+        list(case.objects.download("no-such-bucket", key or "a", tmp_path / "f"))
+
+
+@pytest.mark.parametrize("key", ["missing", "a/../b", "404", "NoSuchBucket"])
+def test_a_missing_object(case: Case, key: str, tmp_path: Path) -> None:
+    assert not exists(case.objects, case.bucket, key)
+    with pytest.raises(ObjectMissingError, match=f"s3://{case.bucket}/"):
+        list(case.objects.download(case.bucket, key, tmp_path / "f"))
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, 9 * 1024 * 1024 + 7])
+def test_a_download_tells_how_far_it_is(case: Case, size: int, tmp_path: Path) -> None:
+    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    case.put("big", content)
+    steps = list(case.objects.download(case.bucket, "big", tmp_path / "f"))
+    assert (tmp_path / "f").read_bytes() == content
+    assert [done for done, _ in steps] == sorted({done for done, _ in steps})
+    assert {total for _, total in steps} <= {size}
+    assert not size or steps[-1] == (size, size)
+
+
+@pytest.mark.parametrize("key", ["a", "dir/", "404", ""])
+def test_a_store_that_is_away_is_not_an_object_that_is_missing(case: Case, key: str, tmp_path: Path) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: exists(case.away, case.bucket, key),
+        lambda: case.away.keys(case.bucket, key),
+        lambda: list(case.away.download(case.bucket, key or "404", tmp_path / "f")),
+    ]
+    for call in calls:
+        with pytest.raises(ObjectsUnavailableError, match="does not answer"):
+            call()
+
+
+def test_a_wrong_secret_is_not_an_object_that_is_missing(seaweed: Seaweed) -> None:
+    objects = S3Objects(S3Access(seaweed.url, KEY, "wrong" * 8, "us-east-1"))
+    for key in ("a", "a/"):
+        with pytest.raises(ObjectsUnavailableError):
+            exists(objects, "models", key)
+
+
+def test_a_store_that_hangs_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        objects = S3Objects(S3Access(url, KEY, SECRET, "us-east-1"), answer_within_s=0.2)
+        for key in ("a", "a/"):
+            with pytest.raises(ObjectsUnavailableError, match=r"within 0\.2 s"):
+                exists(objects, "models", key)
+
+
+def test_a_download_that_breaks_off_is_no_success(tmp_path: Path) -> None:
+    """A store that dies in the middle of an object: what is there is less than what was said."""
+    head = (
+        b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nETag: "e"\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n'
+    )
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(20):
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with client:
+                client.recv(65536)
+                client.sendall(head + b"only this")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        objects = S3Objects(S3Access(url, KEY, SECRET, "us-east-1"))
+        with pytest.raises(ObjectsUnavailableError):
+            list(objects.download("models", "a", tmp_path / "f"))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
