@@ -76,10 +76,12 @@ class Seaweed:
         except OSError:
             return 0
 
-    def client(self, region: str = "us-east-1", key: str = KEY, secret: str = SECRET, **config: Any) -> Any:
+    def client(
+        self, region: str = "us-east-1", key: str = KEY, secret: str = SECRET, endpoint: str = "", **config: Any
+    ) -> Any:
         return boto3.client(
             "s3",
-            endpoint_url=self.url,
+            endpoint_url=endpoint or self.url,
             region_name=region,
             aws_access_key_id=key,
             aws_secret_access_key=secret,
