@@ -151,10 +151,10 @@ def test_a_window_without_a_200_says_what_was_answered(play: Callable[[Play], No
         await house.until_state("i-3", HEALTHY)
         refused = await house.until_state("i-1", FAILED)
         assert refused.failure is not None
-        assert "last answer: 500: weights are missing" in refused.failure.cause
+        assert "last: 500: weights are missing" in refused.failure.cause
         mute = await house.until_state("i-2", FAILED)
         assert mute.failure is not None
-        assert "never answered; last: no answer within 2 s" in mute.failure.cause
+        assert "answered 0 times; last: no answer within 2 s" in mute.failure.cause
         await house.until(lambda: all((f := house.fact(i)) is not None and f.pid is None for i in ("i-1", "i-2")))
 
     play(story)

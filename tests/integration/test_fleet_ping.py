@@ -58,7 +58,7 @@ def test_answers(place: Path, said: bytes, then_close: bool, status: int | None,
 
 
 def test_nobody_listens(place: Path) -> None:
-    assert asyncio.run(ping(str(place / "s"))) == Answer(None, "nothing listened on the instance's socket")
+    assert asyncio.run(ping(str(place / "s"))) == Answer(None, "nothing listens yet")
 
 
 def test_starts_of_a_keeper_at_once_give_one(place: Path) -> None:

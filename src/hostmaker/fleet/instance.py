@@ -276,10 +276,9 @@ def _pinged_starting(life: Life, ping: Pinged, now: float) -> Step:
 
 
 def _never_healthy(life: Life, now: float) -> str:
-    within = f"in the {now - life.started_at:.0f} s since its start (start-up window {life.startup_timeout_s:g} s)"
-    if not life.answers:
-        return f"GET /ping was tried {life.probes} times {within} and never answered; last: {life.last_answer}."
-    return f"GET /ping was tried {life.probes} times {within}, without a 200; last answer: {life.last_answer}."
+    window = f"GET /ping did not answer 200 within {life.startup_timeout_s:g} s"
+    tried = f"tried {life.probes} times in the {now - life.started_at:.0f} s since its process started"
+    return f"{window}: {tried}, answered {life.answers} times; last: {life.last_answer}."
 
 
 def _pinged_running(life: Life, ping: Pinged, now: float) -> Step:

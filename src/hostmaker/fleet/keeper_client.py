@@ -47,6 +47,10 @@ class KeeperClient:
                         await asyncio.sleep(0.01)
             except TimeoutError as error:
                 raise KeeperError(f"a keeper was started and does not listen; see {self._log}") from error
+            except asyncio.CancelledError:
+                if self._child is not None:
+                    self._child.terminate()  # not listening yet, so nobody else could find it to end it
+                raise
             except OSError as error:
                 raise KeeperError(f"no keeper can be started: {error.strerror or error}") from error
             return keeper

@@ -37,7 +37,7 @@ async def ping(socket: str, timeout_s: float = TIMEOUT_S) -> Answer:
     except TimeoutError:
         trouble = f"no answer within {timeout_s:g} s"
     except (FileNotFoundError, ConnectionRefusedError):
-        trouble = "nothing listened on the instance's socket"
+        trouble = "nothing listens yet"
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         trouble = "an answer that is not HTTP"
     except OSError as error:
