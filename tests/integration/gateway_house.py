@@ -178,6 +178,9 @@ class Client:
         response.begin()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
+    def read(self, most: int) -> bytes:
+        return self._file.read1(most)
+
     def line(self) -> bytes:
         return self._file.readline()
 
@@ -231,9 +234,7 @@ class House:
 
     def instance(self, name: str, script: Script | None = None) -> Scripted:
         scripted = self.instances[name] = Scripted() if script is None else Scripted(script)
-        self._servers.append(
-            self.others.do(asyncio.start_unix_server(scripted.handle, self.socket_of(name), limit=2**26))
-        )  # type: ignore[arg-type]
+        self._servers.append(self.others.do(asyncio.start_unix_server(scripted.handle, self.socket_of(name))))  # type: ignore[arg-type]
         return scripted
 
     def socket_of(self, name: str) -> str:
@@ -268,8 +269,8 @@ class House:
         async def serve_others() -> tuple[str, int]:
             if control:
                 path = self.socket_of("control")
-                self._servers.append(await asyncio.start_unix_server(self.control.handle, path, limit=2**26))
-            server = await asyncio.start_server(self.store.handle, "127.0.0.1", 0, limit=2**26)
+                self._servers.append(await asyncio.start_unix_server(self.control.handle, path))
+            server = await asyncio.start_server(self.store.handle, "127.0.0.1", 0)
             self._servers.append(server)
             return server.sockets[0].getsockname()[:2]  # type: ignore[no-any-return]
 

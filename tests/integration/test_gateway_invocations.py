@@ -191,9 +191,9 @@ def test_a_model_that_takes_too_long(empty: House) -> None:
     answer = empty.ask(invocation())
     assert (answer.status, answer.json["OriginalStatusCode"]) == (424, 0)
     assert answer.json["Message"].startswith(
-        'Received server error (0) from primary with message "Your invocation timed out while waiting for a response from '
-        "container primary. Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, "
-        'and try again.". See '
+        'Received server error (0) from primary with message "Your invocation timed out while waiting for a response '
+        "from container primary. Review the latency metrics for each container in Amazon CloudWatch, "
+        'resolve the issue, and try again.". See '
     )
     assert len(instance.seen) == 1  # not tried again
     until(lambda: empty.outstanding() == [0] * 8)

@@ -28,16 +28,16 @@ class Parser(Protocol):
     def should_upgrade(self) -> bool: ...
 
 
-def read_head(request: Request, parser: Parser, chunk_bytes: int) -> Refusal | None:
+def read_head(request: Request, parser: Parser, most_bytes: int) -> Refusal | None:
     """Fill in what the head says, or say why the request is refused; llhttp has refused what no reader may take.
 
-    `chunk_bytes` bounds the size of the head from above: only when it is large is the size looked at in detail.
+    `most_bytes` bounds the size of the head from above: only when it is large is the size looked at in detail.
     """
     request.method = parser.get_method().decode("latin-1")
     request.keep_alive = parser.should_keep_alive()
     raw = request.raw
     headers = request.headers = {name.lower(): value for name, value in raw}
-    if chunk_bytes > MOST_HEAD_BYTES and _head_bytes(request) > MOST_HEAD_BYTES:
+    if most_bytes > MOST_HEAD_BYTES and _head_bytes(request) > MOST_HEAD_BYTES:
         return 431, b"The head of a request can have 64 KiB."
     if len(raw) > MOST_FIELDS:
         return 431, b"A request can have %d headers." % MOST_FIELDS

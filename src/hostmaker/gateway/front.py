@@ -25,8 +25,8 @@ class Front(asyncio.Protocol):
     """One connection. `is_private`: the caller is one of us, nothing is verified."""
 
     __slots__ = (
-        "_chunk", "_current", "_discarded", "_head_bytes", "_in_head", "_is_private", "_line", "_parser", "_shared",
-        "_turns",
+        "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_is_private", "_line", "_parser",
+        "_shared", "_turns",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, is_private: bool) -> None:
@@ -37,7 +37,7 @@ class Front(asyncio.Protocol):
         self._turns = Turns(shared, self._line, self._wait)
         self._current: Request | None = None
         self._in_head = False
-        self._chunk = self._head_bytes = self._discarded = 0
+        self._chunk = self._first_chunk = self._head_bytes = self._discarded = 0
 
     # asyncio
 
@@ -98,7 +98,8 @@ class Front(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if not self._line.is_deaf:
             self._current = Request()
-            self._in_head, self._head_bytes = True, 0
+            # The bytes that came with its first one are counted apart: others of them may belong to a body before it.
+            self._in_head, self._head_bytes, self._first_chunk = True, 0, self._chunk
 
     def on_url(self, url: bytes) -> None:
         if self._current is not None:
@@ -113,7 +114,7 @@ class Front(asyncio.Protocol):
         if request is None:
             return
         self._in_head = False
-        refusal = admission.read_head(request, self._parser, self._head_bytes + self._chunk)
+        refusal = admission.read_head(request, self._parser, self._first_chunk + self._head_bytes)
         if refusal is None and (foreign := shared.doors.refusal(request.headers)) is not None:
             refusal = 403, foreign
         if refusal is not None:
