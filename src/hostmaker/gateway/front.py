@@ -25,8 +25,8 @@ class Front(asyncio.Protocol):
     """One connection. `is_private`: the caller is one of us, nothing is verified."""
 
     __slots__ = (
-        "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_is_private", "_line", "_parser",
-        "_shared", "_turns",
+        "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_is_private", "_line",
+        "_parser", "_shared", "_turns",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, is_private: bool) -> None:

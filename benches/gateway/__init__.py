@@ -1,0 +1,1 @@
+"""CPU time of the gateway for one invocation, against HAProxy in the same place."""
