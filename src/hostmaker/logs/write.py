@@ -10,11 +10,20 @@ TAIL_BYTES = 64 * 1024
 
 
 def append_line(path: Path, text: str) -> None:
-    """Append one line of the platform; a single write, so that it never splits a line of the instance's process."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Append one line of the platform; a single write, so that it never splits a line of the instance's process.
+
+    A line that the disk does not take is lost: what it tells of goes on.
+    """
+    line = (PREFIX + " ".join(text.splitlines()) + "\n").encode(errors="replace")
     try:
-        os.write(descriptor, (PREFIX + text.replace("\n", " ") + "\n").encode(errors="replace"))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return
+    try:
+        os.write(descriptor, line)
+    except OSError:
+        return
     finally:
         os.close(descriptor)
 
@@ -23,10 +32,12 @@ def tail(path: Path, number: int) -> tuple[str, ...]:
     """Give the last `number` lines that the instance itself wrote; none when there is no log."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
+            start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
+            file.seek(start)
+            lines = file.read(TAIL_BYTES).decode(errors="replace").split("\n")
     except FileNotFoundError:
         return ()
-    own = [line for line in lines if line.strip() and not line.startswith(PREFIX)]
-    return tuple(own[-number:])
+    if start and len(lines) > 1:
+        del lines[0]  # a part of one
+    own = [line.rstrip("\r") for line in lines if line.strip() and not line.startswith(PREFIX)]
+    return tuple(own[max(0, len(own) - number) :])
