@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from hostmaker.kit.roles import die_with_parent
 from hostmaker.objects.seaweedfs import StoreCommand, store_command
@@ -75,6 +76,19 @@ class Seaweed:
             return error.code
         except OSError:
             return 0
+
+    def read_when_volumes_are_known(self, bucket: str, key: str) -> bytes:
+        """Read an object; a store that has just started answers 500 until its volumes have told it what they hold."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                content: bytes = self.client().get_object(Bucket=bucket, Key=key)["Body"].read()
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "InternalError" or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return content
 
     def client(
         self, region: str = "us-east-1", key: str = KEY, secret: str = SECRET, endpoint: str = "", **config: Any

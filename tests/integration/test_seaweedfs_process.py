@@ -83,7 +83,7 @@ def test_a_next_start_takes_the_same_ports_unless_they_are_taken(store: Seaweed,
         assert moved.command.s3_port != store.command.s3_port
         moved.start()
         try:
-            assert moved.client().get_object(Bucket="kept", Key="k")["Body"].read() == b"moves"
+            assert moved.read_when_volumes_are_known("kept", "k") == b"moves"
         finally:
             moved.stop()
 
