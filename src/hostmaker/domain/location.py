@@ -22,9 +22,12 @@ class S3Location:
 
 def parse_location(uri: str) -> S3Location:
     """Give bucket and key of an `s3://` URI or an `https://` URL of S3; raises ValidationException."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+        host = parts.hostname or ""
+    except ValueError:  # such as brackets around what is no IPv6 address
+        raise _unreadable(uri) from None
     path = unquote(parts.path.lstrip("/"))
-    host = parts.hostname or ""
     if parts.scheme == "s3" and parts.netloc:
         # The key is everything after the bucket, `?` and `#` included.
         bucket, _, key = uri[len("s3://") :].partition("/")
@@ -35,7 +38,11 @@ def parse_location(uri: str) -> S3Location:
             return S3Location(bucket, key)
     if parts.scheme == "https" and (match := VIRTUAL_STYLE.fullmatch(host)):
         return S3Location(match["bucket"], path)
-    raise ValidationException(
+    raise _unreadable(uri)
+
+
+def _unreadable(uri: str) -> ValidationException:
+    return ValidationException(
         f'Could not read "{uri}" as a location in S3. Give s3://BUCKET/KEY, https://BUCKET.s3.REGION.amazonaws.com/KEY '
         "or https://s3.REGION.amazonaws.com/BUCKET/KEY."
     )
