@@ -97,7 +97,7 @@ def _fronts(stack: ExitStack, run_dir: Path, core: int) -> Iterator[Front]:
         servers = "".join(f"    server i{n} unix@{path}\n" for n, path in enumerate(sockets))
         (run_dir / "haproxy.cfg").write_text(HAPROXY.format(port=port) + servers)
         pid = stack.enter_context(_process(["haproxy", "-db", "-f", str(run_dir / "haproxy.cfg")], core))
-        yield _ready(Front("HAProxy", pid, port, _request(port, signed=False)))
+        yield _ready(Front("HAProxy", pid, port, _request(port)))
     else:
         print("HAProxy is not installed, so there is nothing to compare with: apt-get install -y haproxy")
     for name, auth in zip(GOALS, ("off", "auth"), strict=True):
@@ -107,7 +107,7 @@ def _fronts(stack: ExitStack, run_dir: Path, core: int) -> Iterator[Front]:
         port = _free_port()
         command = [sys.executable, str(here / "serve.py"), str(own), str(port), auth]
         pid = stack.enter_context(_process(command, core))
-        yield _ready(Front(name, pid, port, _request(port, signed=auth == "auth")))
+        yield _ready(Front(name, pid, port, _request(port)))
 
 
 def _table(sockets: list[str]) -> RoutingTable:
@@ -121,15 +121,13 @@ def _table(sockets: list[str]) -> RoutingTable:
     return RoutingTable(1, "123456789012", "", tuple(EndpointRoute(key, variants) for key in keys))
 
 
-def _request(port: int, signed: bool) -> bytes:
+def _request(port: int) -> bytes:
+    """Give a signed request with the headers that botocore sends; who does not verify it reads it all the same."""
     path, host = "/endpoints/endpoint-7/invocations", f"127.0.0.1:{port}"
     headers = {"Content-Type": "text/csv", "Accept": "text/csv"}
-    if signed:
-        request = AWSRequest("POST", f"http://{host}{path}", headers, BODY)
-        SigV4Auth(Credentials("AKBENCH", "secret"), "sagemaker", "us-east-1").add_auth(request)
-        headers = dict(request.headers.items())
-    else:  # as many headers as botocore sends
-        headers |= {"X-Amz-Date": "20260101T000000Z", "Authorization": "AWS4-HMAC-SHA256 " + "x" * 220}
+    request = AWSRequest("POST", f"http://{host}{path}", headers, BODY)
+    SigV4Auth(Credentials("AKBENCH", "secret"), "sagemaker", "us-east-1").add_auth(request)
+    headers = dict(request.headers.items())
     headers |= {"Host": host, "User-Agent": "Boto3/1.43 md/Botocore", "Accept-Encoding": "identity"}
     headers |= {"amz-sdk-invocation-id": "a" * 36, "amz-sdk-request": "attempt=1", "Content-Length": str(len(BODY))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())

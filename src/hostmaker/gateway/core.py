@@ -37,7 +37,7 @@ class Choice(Generic[P]):
         self.endpoint = endpoint
         self.variant = variant
         self.instance = instance
-        self.tried: set[str] = set()
+        self.tried = NONE_TRIED
         self.attempts = 1
         self.fresh = False  # the next attempt must use a new connection
 
@@ -56,7 +56,7 @@ class Core(Generic[P]):
         """`row` holds our own counts; `outstanding` sums the counts of a slot over all gateways."""
         self.table = table
         self._row = row
-        self._outstanding = outstanding
+        self.outstanding = outstanding
         self._random = random
         self._account = account
 
@@ -100,7 +100,7 @@ class Core(Generic[P]):
             return True
         if failure is not Failure.REFUSED:
             return False
-        choice.tried.add(choice.instance.ident)
+        choice.tried |= {choice.instance.ident}
         other = self._instance(self._current(choice), choice.tried)
         if other is None:
             return False
@@ -192,11 +192,14 @@ class Core(Generic[P]):
 
     def _least(self, instances: Sequence[Instance[P]]) -> Instance[P]:
         """Give the one with the fewest requests inside it, over all gateways; ties at random."""
-        loads = [self._outstanding(instance.slot) for instance in instances]
-        least = min(loads)
-        if loads.count(least) == 1:
-            return instances[loads.index(least)]
-        return self._any([instance for instance, load in zip(instances, loads, strict=True) if load == least])
+        outstanding, least = self.outstanding, -1
+        for instance in instances:
+            load = outstanding(instance.slot)
+            if load < least or least < 0:
+                least, best = load, [instance]
+            elif load == least:
+                best.append(instance)
+        return best[0] if len(best) == 1 else self._any(best)
 
     def _any(self, instances: Sequence[Instance[P]]) -> Instance[P]:
         return instances[min(int(self._random() * len(instances)), len(instances) - 1)]

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+MOST_KNOWN, LONGEST_KNOWN = 1000, 300
 ALWAYS = (b"127.0.0.1", b"localhost", b"[::1]")
 
 
 class Doors:
-    """The names this server answers to."""
+    """The names this server answers to. `known` are Host headers that have been let in."""
 
     def __init__(self, further: Iterable[str]) -> None:
         self._names = frozenset((*ALWAYS, *(name.lower().encode() for name in further)))
-        self._known: set[bytes] = set()
+        self.known: set[bytes] = set()
 
-    def refusal(self, headers: dict[bytes, bytes]) -> bytes | None:
+    def refusal(self, headers: dict[bytes, bytes]) -> tuple[int, bytes] | None:
         """Say why a request may not come in; None when it may."""
-        host = headers[b"host"]
-        if host not in self._known:
-            if not self._answers_to(host):
-                return (
-                    b"This server does not answer to Host %b. If it should, start it with --set gateway.hosts=NAME."
-                    % host
-                )
-            if len(self._known) < 1000:
-                self._known.add(host)
-        origin = headers.get(b"origin")
+        host, origin = headers[b"host"], headers.get(b"origin")
+        if not self._answers_to(host):
+            hint = b"If it should, start it with --set gateway.hosts=NAME."
+            return 403, b"This server does not answer to Host %b. %b" % (host, hint)
         if origin is not None and not self._answers_to(origin.partition(b"://")[2]):
-            return b"Requests from pages of %b are refused." % origin
+            return 403, b"Requests from pages of %b are refused." % origin
+        if len(self.known) < MOST_KNOWN and len(host) <= LONGEST_KNOWN:
+            self.known.add(host)
         return None
 
     def _answers_to(self, host: bytes) -> bool:

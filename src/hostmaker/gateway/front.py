@@ -26,7 +26,7 @@ class Front(asyncio.Protocol):
 
     __slots__ = (
         "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_is_private", "_line",
-        "_parser", "_shared", "_turns",
+        "_parser", "_raw", "_shared", "_turns",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, is_private: bool) -> None:
@@ -36,6 +36,7 @@ class Front(asyncio.Protocol):
         self._line = Line(shared.steady)
         self._turns = Turns(shared, self._line, self._wait)
         self._current: Request | None = None
+        self._raw: list[bytes] = []
         self._in_head = False
         self._chunk = self._first_chunk = self._head_bytes = self._discarded = 0
 
@@ -61,17 +62,12 @@ class Front(asyncio.Protocol):
         """
 
     def data_received(self, data: bytes) -> None:
-        line = self._line
-        if line.is_deaf:
+        if self._line.is_deaf:
             self._discard(len(data))
             return
         self._chunk = len(data)
         if self._in_head:
             self._head_bytes += len(data)
-        elif line.phase is Phase.IDLE:
-            line.enter(Phase.HEAD)
-        elif line.phase is Phase.BODY or line.phase is Phase.ANSWER:
-            line.since = line.steady()
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -82,8 +78,18 @@ class Front(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not valid HTTP/1.1: {error}".encode())
         else:
-            if self._in_head and self._head_bytes > admission.MOST_HEAD_BYTES:
-                self._refuse(431, b"The head of a request can have 64 KiB.")
+            if self._current is not None or self._line.phase is Phase.IDLE:
+                self._came_in_part()
+
+    def _came_in_part(self) -> None:
+        """A request is under way, or (a line end, a piece of a method) about to be."""
+        line = self._line
+        if self._head_bytes > admission.MOST_HEAD_BYTES:
+            self._refuse(431, b"The head of a request can have 64 KiB.")
+        elif line.phase is Phase.IDLE or (line.phase is Phase.HEAD and not self._in_head and self._current is not None):
+            line.enter(Phase.BODY if self._current is not None and not self._in_head else Phase.HEAD)
+        elif line.phase is Phase.BODY or line.phase is Phase.ANSWER:
+            line.since = line.steady()
 
     def pause_writing(self) -> None:
         self._line.waits_for_drain = True
@@ -97,7 +103,8 @@ class Front(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if not self._line.is_deaf:
-            self._current = Request()
+            request = self._current = Request()
+            self._raw = request.raw
             # The bytes that came with its first one are counted apart: others of them may belong to a body before it.
             self._in_head, self._head_bytes, self._first_chunk = True, 0, self._chunk
 
@@ -106,26 +113,24 @@ class Front(asyncio.Protocol):
             self._current.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head and self._current is not None:  # else trailers, which nobody here asks for
-            self._current.raw.append((name, value))
+        if self._in_head:
+            self._raw += name, value
+        else:  # a trailer, which nobody here asks for
+            self._head_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         request, shared = self._current, self._shared
         if request is None:
             return
-        self._in_head = False
         refusal = admission.read_head(request, self._parser, self._first_chunk + self._head_bytes)
-        if refusal is None and (foreign := shared.doors.refusal(request.headers)) is not None:
-            refusal = 403, foreign
+        self._in_head, self._head_bytes = False, 0
+        if refusal is None and not (request.shape.is_simple and request.headers[b"host"] in shared.doors.known):
+            refusal = shared.doors.refusal(request.headers)
         if refusal is not None:
             self._refuse(*refusal)
             return
-        if self._line.phase is Phase.HEAD:
-            self._line.enter(Phase.BODY)
-        admission.classify(request, shared)
-        if request.kind is not Kind.STORE:
-            admission.admit(request, shared, self._is_private)
-        elif self._turns.is_free():
+        admission.admit(request, shared, self._is_private)
+        if request.kind is Kind.STORE and self._turns.is_free():
             self._turns.serve(request)
         if request.wants_continue:
             self._meet_expectation(request)

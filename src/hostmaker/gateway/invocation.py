@@ -22,19 +22,7 @@ STREAM_TIMED_OUT = "Your model primary did not complete sending the inference re
 EVENT_STREAM = b"Content-Type: application/vnd.amazon.eventstream\r\n"
 UNSUPPORTED_HERE = "not supported by this version of Hostmaker"
 
-# What a model's process gets to see, by the name it came under. Everything else stays here: signatures, cookies.
-FORWARDED = (
-    (b"content-type", b"Content-Type"),
-    (b"accept", b"Accept"),
-    (b"x-amzn-sagemaker-custom-attributes", b"X-Amzn-SageMaker-Custom-Attributes"),
-    (b"x-amzn-sagemaker-target-variant", b"X-Amzn-SageMaker-Target-Variant"),
-    (b"x-amzn-sagemaker-inference-id", b"X-Amzn-SageMaker-Inference-Id"),
-    (b"x-amzn-sagemaker-prefix-aware-id", b"X-Amzn-SageMaker-Prefix-Aware-Id"),
-)
-STREAM_FORWARDED = (
-    *(pair for pair in FORWARDED if pair[0] != b"accept"),
-    (b"x-amzn-sagemaker-accept", b"Accept"),
-)
+TOP = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-Amzn-RequestId: %b\r\n"
 RETURNED = {
     b"x-amzn-sagemaker-custom-attributes": b"X-Amzn-SageMaker-Custom-Attributes",
     b"x-amzn-sagemaker-session-id": b"X-Amzn-SageMaker-New-Session-Id",
@@ -87,11 +75,15 @@ class Invocation:
         if not request.operation:
             route = request.target.decode("latin-1")[:200]
             raise ValidationError(f"POST {route} is {UNSUPPORTED_HERE}, or no operation of the runtime API.")
-        self._shared.check_headers(request.operation, headers)
         endpoint = core.find(self._region, request.endpoint)
-        _refuse_unsupported(request)
-        target = headers.get(b"x-amzn-sagemaker-target-variant")
-        variant = target.decode("latin-1") if target else None
+        variant = None
+        if request.shape.has_api_names:
+            self._shared.check_headers(request.operation, headers)
+            _refuse_unsupported(request)
+            target = headers.get(b"x-amzn-sagemaker-target-variant")
+            variant = target.decode("latin-1") if target else None
+        if request.operation == "InvokeEndpointAsync":
+            raise _no_async(request.endpoint)
         self._choice = core.begin(endpoint, variant)
         self._send(self._choice)
 
@@ -101,17 +93,13 @@ class Invocation:
         exchange = Exchange(self, self._head(len(body)), body, deadline, MOST_ANSWER, MOST_ANSWER_HEADERS)
         exchange.is_streamed = self._is_streamed
         self._exchange = exchange
-        peer = choice.instance.peer
-        shared.busy_peers.add(peer)
-        peer.send(exchange, choice.fresh)
+        choice.instance.peer.send(exchange, choice.fresh)
 
     def _head(self, length: int) -> bytes:
-        headers, ident = self._request.headers, self._request.ident.encode()
-        top = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-Amzn-RequestId: %b\r\n"
-        lines = [top % (length, ident)]
-        for name, sent_as in STREAM_FORWARDED if self._is_streamed else FORWARDED:
-            if name in headers:
-                lines.append(b"%b: %b\r\n" % (sent_as, headers[name]))
+        request, headers = self._request, self._request.headers
+        lines = [TOP % (length, request.ident.encode())]
+        for name, line in request.shape.forwarded_to_streams if self._is_streamed else request.shape.forwarded:
+            lines += line, headers[name], b"\r\n"
         lines.append(b"\r\n")
         return b"".join(lines)
 
@@ -171,6 +159,7 @@ class Invocation:
         """The client is gone: so is the reason to wait for the instance."""
         if self._exchange is not None:
             self._exchange.cancel()
+            self._exchange = None
         if self._choice is not None:
             self._release()
 
@@ -185,23 +174,25 @@ class Invocation:
             self._exchange.connection.resume()
 
     def _release(self) -> Choice[HttpPeer]:
-        """Count the invocation no longer."""
-        choice, self._choice = self._choice, None
+        """Count the invocation no longer, and let go of the exchange, which holds on to us."""
+        choice, self._choice, self._exchange = self._choice, None, None
         assert choice is not None
         self._shared.core.end(choice)
         return choice
 
 
 def _refuse_unsupported(request: Request) -> None:
-    if request.operation == "InvokeEndpointAsync":
-        raise ValidationError(
-            f"Endpoint {request.endpoint} is not an asynchronous endpoint and does not support the InvokeEndpointAsync "
-            f"operation: asynchronous inference is {UNSUPPORTED_HERE}."
-        )
     if not UNSUPPORTED.keys().isdisjoint(request.headers):
         name = next(name for name in UNSUPPORTED if name in request.headers)
         text, code = UNSUPPORTED[name]
         raise ValidationError(text.format(request.endpoint), {"ErrorCode": code})
+
+
+def _no_async(endpoint: str) -> ValidationError:
+    return ValidationError(
+        f"Endpoint {endpoint} is not an asynchronous endpoint and does not support the InvokeEndpointAsync operation: "
+        f"asynchronous inference is {UNSUPPORTED_HERE}."
+    )
 
 
 def _variant_field(choice: Choice[HttpPeer]) -> bytes:

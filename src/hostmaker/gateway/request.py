@@ -6,6 +6,7 @@ import enum
 from urllib.parse import unquote_to_bytes
 
 from hostmaker.domain.errors import ApiError
+from hostmaker.gateway.heads import Shape
 from hostmaker.ports import Verification
 
 OPERATIONS = {
@@ -13,6 +14,8 @@ OPERATIONS = {
     b"invocations-response-stream": "InvokeEndpointWithResponseStream",
     b"async-invocations": "InvokeEndpointAsync",
 }
+MOST_KNOWN = 4096
+MOST_KNOWN_BYTES = 256
 
 
 class Kind(enum.Enum):
@@ -24,37 +27,38 @@ class Kind(enum.Enum):
 
 
 class Request:
-    """One request as it is read. Header names are lower-case in `headers`, as sent in `raw`."""
+    """One request as it is read. What most requests never have is a default of the class, which costs nothing."""
 
-    __slots__ = (
-        "body", "endpoint", "error", "headers", "held", "ident", "is_old", "is_through", "keep_alive", "kind", "method",
-        "operation", "raw", "refusal", "scope", "size", "target", "verification", "wants_continue",
-    )  # fmt: skip
+    shape: Shape
+    method = ""
+    target = b""
+    keep_alive = True
+    is_old = False  # HTTP/1.0
+    is_through = False  # read to its end
+    wants_continue = False
+    body: bytes | list[bytes] | None = None
+    size = 0  # bytes of the body, read so far
+    held = 0  # bytes counted in the gateway's budget
+    kind = Kind.STORE
+    operation = ""
+    endpoint = ""
+    ident = ""
+    scope: tuple[str, str] | None = None  # region and service that it is signed for
+    verification: Verification | None = None
+    error: ApiError | None = None  # answered when the body is through
+    refusal: tuple[int, bytes] | None = None  # a status and a sentence, for what is not worth reading on
 
     def __init__(self) -> None:
-        self.method = ""
-        self.target = b""
-        self.raw: list[tuple[bytes, bytes]] = []
-        self.headers: dict[bytes, bytes] = {}
-        self.body: bytes | list[bytes] | None = None
-        self.size = 0  # bytes of the body, read so far
-        self.held = 0  # bytes counted in the gateway's budget
-        self.is_old = False  # HTTP/1.0
-        self.is_through = False  # read to its end
-        self.keep_alive = True
-        self.wants_continue = False
-        self.kind = Kind.STORE
-        self.operation = ""
-        self.endpoint = ""
-        self.ident = ""
-        self.error: ApiError | None = None  # answered when the body is through
-        self.refusal: tuple[int, bytes] | None = None  # a status and a sentence, for what is not worth reading on
-        self.verification: Verification | None = None
-        self.scope: tuple[str, str] | None = None
+        self.raw: list[bytes] = []  # names and values in turn, as sent
+        self.headers: dict[bytes, bytes] = {}  # by name in lower case
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """Give the headers in the order of arrival, names in lower case."""
-        return [(name.lower(), value) for name, value in self.raw]
+        return list(zip(self.shape.names, self.raw[1::2], strict=True))
+
+    def raw_fields(self) -> list[tuple[bytes, bytes]]:
+        """Give the headers as they were sent."""
+        return list(zip(self.raw[::2], self.raw[1::2], strict=True))
 
     def whole_body(self) -> bytes:
         """Give the body in one piece."""
@@ -88,10 +92,18 @@ def kind_of(method: str, target: bytes, headers: dict[bytes, bytes], scope_servi
     return Kind.STORE
 
 
+_known: dict[bytes, tuple[str, str]] = {}
+
+
 def endpoint_of(target: bytes) -> tuple[str, str]:
     """Give the endpoint's name and the operation of a runtime path; an unknown path gives an empty operation."""
-    path = target.partition(b"?")[0]
-    name, _, rest = path[len(b"/endpoints/") :].partition(b"/")
-    if b"%" in name:
-        name = unquote_to_bytes(name)
-    return name.decode("utf-8", "replace"), OPERATIONS.get(rest, "")
+    found = _known.get(target)
+    if found is None:
+        path = target.partition(b"?")[0]
+        name, _, rest = path[len(b"/endpoints/") :].partition(b"/")
+        found = unquote_to_bytes(name).decode("utf-8", "replace"), OPERATIONS.get(rest, "")
+        if len(target) <= MOST_KNOWN_BYTES:
+            if len(_known) >= MOST_KNOWN:
+                _known.clear()
+            _known[target] = found
+    return found

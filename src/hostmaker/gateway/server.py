@@ -18,10 +18,11 @@ from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
 from hostmaker.gateway.front import Front
 from hostmaker.gateway.line import Limits
+from hostmaker.gateway.scopes import Scopes
 from hostmaker.gateway.shared import Shared
 from hostmaker.gateway.table import CompiledTable
 from hostmaker.gateway.upstream import HttpPeer
-from hostmaker.kit.counts import Counts
+from hostmaker.kit.counts import SLOTS, Counts
 from hostmaker.kit.files import Lock, lock_holder
 from hostmaker.ports import Authenticator
 
@@ -67,18 +68,19 @@ class Gateway:
         # The lock is this gateway's life: whoever sees it free may forget our row of counts.
         self._lock = Lock(settings.run_dir / "gateways" / f"{settings.index}.lock")
         self._take_lock()
-        self._rows: tuple[int, ...] = (settings.index,)
-        self._look_for_others()
-        table = CompiledTable(read_table(settings.run_dir / "table.json", settings.account), HttpPeer)
+        self._busy: set[HttpPeer] = set()
+        row = self._counts.row(settings.index)
+        table = CompiledTable(read_table(settings.run_dir / "table.json", settings.account), self._peer)
         chance = random.Random()  # noqa: S311 - spreads load, keeps no secret
         self._shared = Shared(
-            core=Core(table, self._counts.row(settings.index), self._outstanding, chance.random, settings.account),
-            control=HttpPeer(str(settings.run_dir / "control.sock")),
+            core=Core(table, row, row.__getitem__, chance.random, settings.account),
+            control=self._peer(str(settings.run_dir / "control.sock")),
+            busy_peers=self._busy,
             store_address=settings.store_address,
             doors=Doors(settings.hosts),
             authenticator=tools.authenticator,
             check_headers=tools.check_headers,
-            scope_of=tools.scope_of,
+            scopes=Scopes(tools.scope_of),
             steady=asyncio.get_running_loop().time,
             real_time=tools.real_time,
             platform_time=tools.platform_time,
@@ -89,6 +91,7 @@ class Gateway:
             relays=Budget(settings.bytes_relayed),
             limits=settings.limits,
         )
+        self._look_for_others()
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve until cancelled; then finish what is under way, for a while."""
@@ -128,7 +131,7 @@ class Gateway:
         return self._shared.core.table.source
 
     def _use(self, table: RoutingTable) -> None:
-        self._shared.core.table = CompiledTable(table, HttpPeer, self._shared.core.table)
+        self._shared.core.table = CompiledTable(table, self._peer, self._shared.core.table)
 
     def _take_lock(self) -> None:
         for _ in range(LOCK_TRIES):
@@ -142,7 +145,9 @@ class Gateway:
         mine = self._settings.index
         locks = (self._settings.run_dir / "gateways").glob("*.lock")
         others = [int(lock.stem) for lock in locks if lock.stem != str(mine) and lock_holder(lock) is not None]
-        self._rows = (mine, *others)
+        rows = (mine, *others)
+        counts, alone = self._counts, self._counts.cells[mine * SLOTS : (mine + 1) * SLOTS].__getitem__
+        self._shared.core.outstanding = (lambda slot: counts.outstanding(slot, rows)) if others else alone
 
-    def _outstanding(self, slot: int) -> int:
-        return self._counts.outstanding(slot, self._rows)
+    def _peer(self, path: str) -> HttpPeer:
+        return HttpPeer(path, self._busy)

@@ -11,6 +11,7 @@ from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
 from hostmaker.gateway.line import Limits
 from hostmaker.gateway.request import Request
+from hostmaker.gateway.scopes import Scopes
 from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.ports import Authenticator
 from hostmaker.wire.answer import error_answer
@@ -18,6 +19,8 @@ from hostmaker.wire.request import protocol_of, service_of
 
 if TYPE_CHECKING:
     from hostmaker.gateway.front import Front
+
+MOST_NUMBER = (1 << 48) - 1
 
 
 class Shared:
@@ -31,12 +34,13 @@ class Shared:
         doors: Doors,
         authenticator: Authenticator | None,
         check_headers: Callable[[str, Mapping[bytes, bytes]], None],
-        scope_of: Callable[[Mapping[bytes, bytes], str], tuple[str, str] | None],
+        scopes: Scopes,
         steady: Callable[[], float],
         real_time: Callable[[], float],
         platform_time: Callable[[], float],
         random_bits: Callable[[int], int],
         default_region: str,
+        busy_peers: set[HttpPeer],
         invocation_limit_s: float,
         bodies: Budget,
         relays: Budget,
@@ -48,27 +52,29 @@ class Shared:
         self.doors = doors
         self.authenticator = authenticator
         self.check_headers = check_headers
-        self.scope_of = scope_of
+        self.scopes = scopes
         self.steady = steady
         self.real_time = real_time
         self.default_region = default_region
+        self.busy_peers = busy_peers
         self.invocation_limit_s = invocation_limit_s
         self.connections: set[Front] = set()
-        self.busy_peers: set[HttpPeer] = set()
         self.bodies = bodies
         self.relays = relays
         self.limits = limits
         self.is_ending = False
         self._platform_time = platform_time
-        self._random_bits = random_bits
         self._time_field = b""
         self._time_at = -1.0
+        # A random UUID (version 4) for each life; its last 48 bits count on from there.
+        bits = random_bits(128) & ~(0xF000 << 64 | 0xC000 << 48) | (0x4000 << 64 | 0x8000 << 48)
+        self._number, text = bits & MOST_NUMBER, f"{bits:032x}"
+        self._life = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-"
 
     def new_id(self) -> str:
-        """Make a request id: a random UUID (version 4)."""
-        bits = self._random_bits(128) & ~(0xF000 << 64) | (0x4000 << 64)
-        text = f"{bits & ~(0xC000 << 48) | (0x8000 << 48):032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        """Make a request id: a UUID that no other request has."""
+        self._number = number = self._number + 1 & MOST_NUMBER
+        return f"{self._life}{number:012x}"
 
     def time_field(self) -> bytes:
         """Give platform time in Unix seconds, to a tenth: it is formatted ten times a second at most."""
@@ -83,9 +89,8 @@ class Shared:
         now = self.steady()
         for front in list(self.connections):
             front.sweep(now)
-        for peer in (*self.busy_peers, self.control):
+        for peer in list(self.busy_peers):
             peer.sweep(now)
-        self.busy_peers = {peer for peer in self.busy_peers if not peer.is_quiet()}
 
     def management_error(self, request: Request, error: ApiError) -> tuple[int, bytes, bytes]:
         """Give status, header lines and body of an error in the protocol of a management request."""

@@ -90,9 +90,11 @@ class Exchange:
 class HttpPeer:
     """One that answers, by the path of its socket, with the connections to it."""
 
-    __slots__ = ("connections", "idle", "is_retired", "opening", "path")
+    __slots__ = ("_busy", "connections", "idle", "is_retired", "opening", "path")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, busy: set[HttpPeer]) -> None:
+        """`busy` holds those that have connections: they are swept."""
+        self._busy = busy
         self.path = path
         self.idle: list[UpstreamConnection] = []
         self.connections: set[UpstreamConnection] = set()
@@ -108,6 +110,7 @@ class HttpPeer:
                 return
         task = asyncio.ensure_future(self._open(exchange))
         self.opening.add(task)
+        self._busy.add(self)
         task.add_done_callback(self.opening.discard)
 
     async def _open(self, exchange: Exchange) -> None:
@@ -132,10 +135,6 @@ class HttpPeer:
             connection.close()
         self.idle.clear()
 
-    def is_quiet(self) -> bool:
-        """Tell whether there is nothing left to sweep."""
-        return not self.connections and not self.opening
-
     def sweep(self, now: float) -> None:
         """End exchanges whose time is over, and connections that nobody has used for long."""
         for connection in list(self.connections):
@@ -143,6 +142,8 @@ class HttpPeer:
                 connection.break_off(Failure.TIMED_OUT, "")
         while self.idle and now - self.idle[0].rested_at > IDLE_LIMIT_S:
             self.idle.pop(0).close()
+        if not self.connections and not self.opening:
+            self._busy.discard(self)
 
 
 class UpstreamConnection(asyncio.Protocol):

@@ -1,0 +1,70 @@
+"""What the names in a head say. They are looked at once: a client sends the same ones again and again."""
+
+from __future__ import annotations
+
+MOST_FIELDS = 100
+MOST_KNOWN = 1000
+MOST_KNOWN_BYTES = 4096  # of one head's names
+ONCE = frozenset((b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-amz-date", b"content-type"))
+# With one of these there is more to look at than the names.
+SPECIAL = frozenset((b"transfer-encoding", b"expect", b"origin", b"upgrade"))
+API_PREFIX = b"x-amzn-sagemaker-"
+
+# What a model's process gets to see, by the name it came under. Everything else stays here: signatures, cookies.
+FORWARDED = {
+    b"content-type": b"Content-Type: ",
+    b"accept": b"Accept: ",
+    b"x-amzn-sagemaker-custom-attributes": b"X-Amzn-SageMaker-Custom-Attributes: ",
+    b"x-amzn-sagemaker-target-variant": b"X-Amzn-SageMaker-Target-Variant: ",
+    b"x-amzn-sagemaker-inference-id": b"X-Amzn-SageMaker-Inference-Id: ",
+    b"x-amzn-sagemaker-prefix-aware-id": b"X-Amzn-SageMaker-Prefix-Aware-Id: ",
+}
+# The streaming operation has another name for Accept.
+FORWARDED_TO_STREAMS = {
+    **{name: line for name, line in FORWARDED.items() if name != b"accept"},
+    b"x-amzn-sagemaker-accept": b"Accept: ",
+}
+
+
+class Shape:
+    """The names of one head, in lower case and in order, and what they alone decide."""
+
+    __slots__ = ("forwarded", "forwarded_to_streams", "has_api_names", "is_simple", "names", "refusal")
+
+    def __init__(self, names: tuple[bytes, ...]) -> None:
+        self.names = tuple(name.lower() for name in names)
+        present = frozenset(self.names)
+        self.refusal = self._refusal(present)
+        self.is_simple = self.refusal is None and present.isdisjoint(SPECIAL)
+        self.has_api_names = any(name.startswith(API_PREFIX) for name in present)
+        self.forwarded = _lines(present, FORWARDED)
+        self.forwarded_to_streams = _lines(present, FORWARDED_TO_STREAMS)
+
+    def _refusal(self, present: frozenset[bytes]) -> tuple[int, bytes] | None:
+        if len(self.names) > MOST_FIELDS:
+            return 431, b"A request can have %d headers." % MOST_FIELDS
+        if b"host" not in present:
+            return 400, b"A request must have a Host header."
+        for name in ONCE & present if len(present) < len(self.names) else ():
+            if self.names.count(name) > 1:
+                return 400, b"The header %b comes twice." % name
+        return None
+
+
+def _lines(present: frozenset[bytes], sent_as: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple((name, line) for name, line in sent_as.items() if name in present)
+
+
+_known: dict[tuple[bytes, ...], Shape] = {}
+
+
+def shape_of(names: tuple[bytes, ...]) -> Shape:
+    """Give the shape of a head with these names, in any case."""
+    shape = _known.get(names)
+    if shape is None:
+        shape = Shape(names)
+        if sum(map(len, names)) <= MOST_KNOWN_BYTES:
+            if len(_known) >= MOST_KNOWN:
+                _known.clear()
+            _known[names] = shape
+    return shape
