@@ -38,8 +38,8 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="end after the example")
     given = parser.parse_args()
     data_dir = given.data_dir.absolute()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: shells ignore it for what runs in `&`
+        signal.signal(number, signal.default_int_handler)
     try:
         if (running := _ready(data_dir)) is not None:
             print(f"A server already runs on {data_dir}: using it. `{_hostmaker('down', data_dir)}` ends it.\n")
