@@ -57,7 +57,7 @@ def core_of(
 
 
 def begin(core: Core[FakePeer], target: str | None = None) -> Choice[FakePeer]:
-    return core.begin(core.find("us-east-1", "e"), target)
+    return core.begin("us-east-1", "e", target)
 
 
 # Variants
@@ -246,7 +246,7 @@ def test_errors_name_what_went_wrong() -> None:
 def test_the_log_group_lies_in_the_endpoint_s_region(region: str, start: str) -> None:
     route = EndpointRoute(EndpointKey(region, "e"), (variant("a", 1.0, 1),))
     core = Core(CompiledTable(RoutingTable(1, "1", "b", (route,)), FakePeer), [0] * 8, lambda slot: 0, lambda: 0.0, "1")
-    error = core.model_error(core.begin(core.find(region, "e"), None), 500, b"\xff\xfe")
+    error = core.model_error(core.begin(region, "e"), 500, b"\xff\xfe")
     assert str(error.members["LogStreamArn"]).startswith(f"{start}logs:{region}:1:log-group:/aws/sagemaker/Endpoints/e")
     assert error.members["OriginalMessage"] == "\ufffd\ufffd"
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from hostmaker.domain.errors import ApiError, ServiceUnavailable, ValidationError
-from hostmaker.gateway.heads import shape_of
-from hostmaker.gateway.request import Kind, Request, endpoint_of, kind_of
+from hostmaker.gateway.request import Request
+from hostmaker.gateway.routes import Kind
 from hostmaker.gateway.shared import Shared
 
 MOST_HEAD_BYTES = 64 * 1024
-MOST_INVOCATION_BODY = 6_291_456  # InvokeEndpoint page, "Body"
-MOST_MANAGEMENT_BODY = 5 * 1024 * 1024
 
 Refusal = tuple[int, bytes]
 
@@ -25,17 +23,12 @@ class Parser(Protocol):
     def should_upgrade(self) -> bool: ...
 
 
-def read_head(request: Request, parser: Parser, most_bytes: int) -> Refusal | None:
-    """Fill in what the head says, or say why the request is refused; llhttp has refused what no reader may take.
+def examine(request: Request, parser: Parser, shared: Shared, most_bytes: int) -> Refusal | None:
+    """Say why a request is not worth reading on; llhttp has refused what no reader may take.
 
     `most_bytes` bounds the size of the head from above: only when it is large is the size looked at in detail.
     """
-    raw = request.raw
-    shape = request.shape = shape_of(tuple(raw[::2]))
-    request.headers = dict(zip(shape.names, raw[1::2], strict=True))
-    request.method = parser.get_method().decode()
-    if not parser.should_keep_alive():
-        request.keep_alive = False
+    raw, shape = request.raw, request.shape
     if most_bytes > MOST_HEAD_BYTES and len(request.target) + sum(map(len, raw)) + 2 * len(raw) > MOST_HEAD_BYTES:
         return 431, b"The head of a request can have 64 KiB."
     version = parser.get_http_version()
@@ -49,40 +42,38 @@ def read_head(request: Request, parser: Parser, most_bytes: int) -> Refusal | No
         return 400, b"The target of a request is a path here."
     if parser.should_upgrade():
         return 400, b"Upgrade is not supported here."
-    return None if shape.is_simple else _special(request)
+    if shape.is_simple:
+        return None if raw[shape.host_at] in shared.doors.known else shared.doors.refusal(raw[shape.host_at], None)
+    return _special(request) or shared.doors.refusal(raw[shape.host_at], request.header(b"origin"))
 
 
 def _special(request: Request) -> Refusal | None:
-    headers = request.headers
-    if (coding := headers.get(b"transfer-encoding")) is not None:
+    if (coding := request.header(b"transfer-encoding")) is not None:
         if request.is_old:
             return 400, b"HTTP/1.0 knows no Transfer-Encoding."
-        if coding.lower() != b"chunked" or b"content-length" in headers:
+        if coding.lower() != b"chunked" or request.shape.length_at:
             return 400, b"The only Transfer-Encoding here is chunked, without Content-Length."
-    if (expected := headers.get(b"expect")) is not None and not request.is_old:
+    if (expected := request.header(b"expect")) is not None and not request.is_old:
         if expected.lower() != b"100-continue":
             return 417, b"The only expectation that is met here is 100-continue."
         request.wants_continue = True
     return None
 
 
-def admit(request: Request, shared: Shared, is_private: bool) -> None:
+def admit(request: Request, method: bytes, shared: Shared, is_private: bool) -> None:
     """Say who answers, and note what is wrong with the request; it is answered when its body is through."""
-    headers, target = request.headers, request.target
-    scope = request.scope = shared.scopes.of(headers, target)
-    kind = request.kind = kind_of(request.method, target, headers, scope[1] if scope is not None else None)
-    if kind is Kind.STORE:
+    raw, shape = request.raw, request.shape
+    authorization = raw[shape.authorization_at] if shape.authorization_at else b""
+    route = request.route = shared.routes.find(method, request.target, authorization, b"x-amz-target" in shape.at)
+    if route.kind is Kind.STORE:
         return
     request.ident = shared.new_id()
-    if kind is Kind.INVOKE:
-        request.endpoint, request.operation = endpoint_of(target)
     try:
-        length = headers.get(b"content-length")
-        if length is not None and int(length) > (MOST_INVOCATION_BODY if kind is Kind.INVOKE else MOST_MANAGEMENT_BODY):
+        if shape.length_at and int(raw[shape.length_at]) > route.most_body:
             raise oversize(request)
         if shared.authenticator is not None and not is_private and not _is_open(request):
             request.verification = shared.authenticator.begin(
-                request.method, target, request.fields(), shared.real_time()
+                route.method, request.target, request.fields(), shared.real_time()
             )
     except ApiError as error:
         request.error = error
@@ -92,7 +83,7 @@ def take_body(request: Request, part: bytes, shared: Shared) -> bool:
     """Keep the next bytes of a body; False when the request has become one that is refused."""
     number = len(part)
     request.size += number
-    if request.size > (MOST_INVOCATION_BODY if request.kind is Kind.INVOKE else MOST_MANAGEMENT_BODY):
+    if request.size > request.route.most_body:
         request.error = oversize(request)
     elif not shared.bodies.take(number):
         request.error = ServiceUnavailable("The server holds as many bytes of requests as it may. Try again.")
@@ -113,9 +104,9 @@ def take_body(request: Request, part: bytes, shared: Shared) -> bool:
 
 def oversize(request: Request) -> ValidationError:
     """Give the error for a body that is too large."""
-    return ValidationError(f"Request {request.ident} has oversize body.")
+    return ValidationError(f"Request {request.ident.decode()} has oversize body.")
 
 
 def _is_open(request: Request) -> bool:
     """The one page that strangers may see: whether the server lives."""
-    return request.target == b"/_hostmaker/health" and request.method == "GET"
+    return request.target == b"/_hostmaker/health" and request.route.method == "GET"

@@ -15,20 +15,20 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"Connection: close\r\n\r\n"
 
 
-def head(status: int, length: int, fields: bytes, ident: str, at: bytes, keep_alive: bool) -> bytes:
+def head(status: int, length: int, fields: bytes, ident: bytes, at: bytes, keep_alive: bool) -> bytes:
     """Give the head of an answer; `fields` are whole header lines, `ident` the request's id, `at` platform time."""
     end = b"\r\n" if keep_alive else CLOSE
     return b"HTTP/1.1 %d %b\r\nContent-Length: %d\r\n%bx-amzn-RequestId: %b\r\nx-hostmaker-time: %b\r\n%b" % (
-        status, REASONS.get(status, b"Status"), length, fields, ident.encode(), at, end,
+        status, REASONS.get(status, b"Status"), length, fields, ident, at, end,
     )  # fmt: skip
 
 
-def stream_head(fields: bytes, ident: str, at: bytes, is_chunked: bool, keep_alive: bool) -> bytes:
+def stream_head(fields: bytes, ident: bytes, at: bytes, is_chunked: bool, keep_alive: bool) -> bytes:
     """Give the head of an answer whose length is not known yet."""
     coding = b"Transfer-Encoding: chunked\r\n" if is_chunked else b""
     end = b"\r\n" if keep_alive else CLOSE
     return b"HTTP/1.1 200 OK\r\n%b%bx-amzn-RequestId: %b\r\nx-hostmaker-time: %b\r\n%b" % (
-        coding, fields, ident.encode(), at, end,
+        coding, fields, ident, at, end,
     )  # fmt: skip
 
 

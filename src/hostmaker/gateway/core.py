@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, assert_never
 
 from hostmaker.domain.errors import ApiError, InternalFailure, ModelError, ServiceUnavailable, ValidationError
@@ -31,15 +31,14 @@ class Row(Protocol):
 class Choice(Generic[P]):
     """Where an invocation goes, and what has been tried for it."""
 
-    __slots__ = ("attempts", "endpoint", "fresh", "instance", "tried", "variant")
+    attempts = 1
+    fresh = False  # the next attempt must use a new connection
+    tried = NONE_TRIED
 
     def __init__(self, endpoint: Endpoint[P], variant: Variant[P], instance: Instance[P]) -> None:
         self.endpoint = endpoint
         self.variant = variant
         self.instance = instance
-        self.tried = NONE_TRIED
-        self.attempts = 1
-        self.fresh = False  # the next attempt must use a new connection
 
 
 class Core(Generic[P]):
@@ -69,10 +68,15 @@ class Core(Generic[P]):
             )
         return endpoint
 
-    def begin(self, endpoint: Endpoint[P], target_variant: str | None) -> Choice[P]:
+    def begin(self, region: str, name: str, target_variant: str | None = None) -> Choice[P]:
         """Choose for a new invocation, and count it; raises ValidationError and ServiceUnavailable."""
+        endpoint = self.table.endpoints.get((region, name)) or self.find(region, name)
         variant = self._variant(endpoint) if target_variant is None else _named(endpoint, target_variant)
-        instance = self._instance(variant, NONE_TRIED)
+        instances = variant.instances
+        if len(instances) > 1:
+            instance: Instance[P] | None = self._one_of(variant, instances)
+        else:
+            instance = instances[0] if instances else None
         if instance is None:
             raise ServiceUnavailable(
                 f"Variant {variant.name} of endpoint {endpoint.name} has no instance in service at the moment. "
@@ -101,9 +105,11 @@ class Core(Generic[P]):
         if failure is not Failure.REFUSED:
             return False
         choice.tried |= {choice.instance.ident}
-        other = self._instance(self._current(choice), choice.tried)
-        if other is None:
+        variant = self._current(choice)
+        others = [instance for instance in variant.instances if instance.ident not in choice.tried]
+        if not others:
             return False
+        other = self._one_of(variant, others)
         self._row[choice.instance.slot] -= 1
         self._row[other.slot] += 1
         choice.instance = other
@@ -177,21 +183,13 @@ class Core(Generic[P]):
         # `at` was rounded up to the whole: the last that has any weight at all.
         return next(v for v in reversed(variants) if v.up_to >= endpoint.weight)
 
-    def _instance(self, variant: Variant[P], tried: Set[str]) -> Instance[P] | None:
-        instances: Sequence[Instance[P]] = variant.instances
-        if tried:
-            instances = [instance for instance in instances if instance.ident not in tried]
-        if len(instances) <= 1:
-            return instances[0] if instances else None
+    def _one_of(self, variant: Variant[P], instances: Sequence[Instance[P]]) -> Instance[P]:
+        """Give the one with the fewest requests inside it, over all gateways, ties at random; or any."""
         if not variant.is_least_outstanding:
             return self._any(instances)
         if len(instances) > EXACT_UP_TO:
             one = self._any(instances)
             instances = (one, self._any([instance for instance in instances if instance is not one]))
-        return self._least(instances)
-
-    def _least(self, instances: Sequence[Instance[P]]) -> Instance[P]:
-        """Give the one with the fewest requests inside it, over all gateways; ties at random."""
         outstanding, least = self.outstanding, -1
         for instance in instances:
             load = outstanding(instance.slot)

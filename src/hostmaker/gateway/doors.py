@@ -15,9 +15,8 @@ class Doors:
         self._names = frozenset((*ALWAYS, *(name.lower().encode() for name in further)))
         self.known: set[bytes] = set()
 
-    def refusal(self, headers: dict[bytes, bytes]) -> tuple[int, bytes] | None:
+    def refusal(self, host: bytes, origin: bytes | None) -> tuple[int, bytes] | None:
         """Say why a request may not come in; None when it may."""
-        host, origin = headers[b"host"], headers.get(b"origin")
         if not self._answers_to(host):
             hint = b"If it should, start it with --set gateway.hosts=NAME."
             return 403, b"This server does not answer to Host %b. %b" % (host, hint)

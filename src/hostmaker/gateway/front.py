@@ -9,8 +9,10 @@ from typing import cast
 import httptools
 
 from hostmaker.gateway import admission, answers
+from hostmaker.gateway.heads import shape_of
 from hostmaker.gateway.line import Line, Phase
-from hostmaker.gateway.request import Kind, Request
+from hostmaker.gateway.request import Request
+from hostmaker.gateway.routes import Kind
 from hostmaker.gateway.shared import Shared
 from hostmaker.gateway.store_call import StoreCall
 from hostmaker.gateway.turns import Turns
@@ -26,17 +28,19 @@ class Front(asyncio.Protocol):
 
     __slots__ = (
         "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_is_private", "_line",
-        "_parser", "_raw", "_shared", "_turns",
+        "_names", "_parser", "_raw", "_shape", "_shared", "_turns",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, is_private: bool) -> None:
         self._shared = shared
         self._is_private = is_private
         self._parser = httptools.HttpRequestParser(self)
-        self._line = Line(shared.steady)
+        self._line = Line(shared.steady, shared.outbox)
         self._turns = Turns(shared, self._line, self._wait)
         self._current: Request | None = None
         self._raw: list[bytes] = []
+        self._names: list[bytes] = []
+        self._shape = shape_of(())
         self._in_head = False
         self._chunk = self._first_chunk = self._head_bytes = self._discarded = 0
 
@@ -101,16 +105,15 @@ class Front(asyncio.Protocol):
 
     # The parser
 
-    def on_message_begin(self) -> None:
-        if not self._line.is_deaf:
+    def on_url(self, url: bytes) -> None:
+        if self._current is not None:
+            self._current.target += url  # it comes in pieces
+        elif not self._line.is_deaf:
             request = self._current = Request()
+            request.target = url
             self._raw = request.raw
             # The bytes that came with its first one are counted apart: others of them may belong to a body before it.
             self._in_head, self._head_bytes, self._first_chunk = True, 0, self._chunk
-
-    def on_url(self, url: bytes) -> None:
-        if self._current is not None:
-            self._current.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
@@ -119,18 +122,22 @@ class Front(asyncio.Protocol):
             self._head_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
-        request, shared = self._current, self._shared
+        request, shared, parser = self._current, self._shared, self._parser
         if request is None:
             return
-        refusal = admission.read_head(request, self._parser, self._first_chunk + self._head_bytes)
+        names = request.raw[::2]
+        if names != self._names:  # else they are those of the request before
+            self._names, self._shape = names, shape_of(tuple(names))
+        request.shape = self._shape
+        refusal = admission.examine(request, parser, shared, self._first_chunk + self._head_bytes)
         self._in_head, self._head_bytes = False, 0
-        if refusal is None and not (request.shape.is_simple and request.headers[b"host"] in shared.doors.known):
-            refusal = shared.doors.refusal(request.headers)
         if refusal is not None:
             self._refuse(*refusal)
             return
-        admission.admit(request, shared, self._is_private)
-        if request.kind is Kind.STORE and self._turns.is_free():
+        if not parser.should_keep_alive():
+            request.keep_alive = False
+        admission.admit(request, parser.get_method(), shared, self._is_private)
+        if request.route.kind is Kind.STORE and self._turns.is_free():
             self._turns.serve(request)
         if request.wants_continue:
             self._meet_expectation(request)
@@ -148,7 +155,7 @@ class Front(asyncio.Protocol):
         request = self._current
         if request is None:
             return
-        if request.kind is Kind.STORE:
+        if request.route.kind is Kind.STORE:
             self._pass_on(request, part)
         elif request.error is None and admission.take_body(request, part, self._shared):
             self._turns.held += len(part)
@@ -169,12 +176,15 @@ class Front(asyncio.Protocol):
             return
         request.is_through = True
         self._discarded = 0
-        if request is not self._turns.serving:
-            self._turns.take(request)
-            if len(self._turns.queue) > MOST_PIPELINED:
+        turns = self._turns
+        if turns.serving is None and not turns.queue and not self._line.waits_for_drain:
+            turns.serve(request)
+        elif request is not turns.serving:
+            turns.take(request)
+            if len(turns.queue) > MOST_PIPELINED:
                 self._refuse(400, b"Too many requests wait on this connection.")
-        elif isinstance(self._turns.work, StoreCall):
-            self._turns.work.end()
+        elif isinstance(turns.work, StoreCall):
+            turns.work.end()
 
     # What is not served
 
@@ -211,10 +221,11 @@ class Front(asyncio.Protocol):
     def _wait(self) -> None:
         """Every request so far is answered: wait for the next one, or for the rest of it."""
         request = self._current
+        line = self._line
         if request is None:
-            self._line.enter(Phase.IDLE)
+            line.phase, line.since = Phase.IDLE, line.steady()
             return
-        self._line.enter(Phase.HEAD if self._in_head else Phase.BODY)
+        line.enter(Phase.HEAD if self._in_head else Phase.BODY)
         if request.wants_continue and not self._in_head:
             self._meet_expectation(request)
 

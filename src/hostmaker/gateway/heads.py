@@ -29,7 +29,10 @@ FORWARDED_TO_STREAMS = {
 class Shape:
     """The names of one head, in lower case and in order, and what they alone decide."""
 
-    __slots__ = ("forwarded", "forwarded_to_streams", "has_api_names", "is_simple", "names", "refusal")
+    __slots__ = (
+        "at", "authorization_at", "forwarded", "forwarded_to_streams", "has_api_names", "host_at", "is_simple",
+        "length_at", "names", "refusal",
+    )  # fmt: skip
 
     def __init__(self, names: tuple[bytes, ...]) -> None:
         self.names = tuple(name.lower() for name in names)
@@ -37,8 +40,13 @@ class Shape:
         self.refusal = self._refusal(present)
         self.is_simple = self.refusal is None and present.isdisjoint(SPECIAL)
         self.has_api_names = any(name.startswith(API_PREFIX) for name in present)
-        self.forwarded = _lines(present, FORWARDED)
-        self.forwarded_to_streams = _lines(present, FORWARDED_TO_STREAMS)
+        # Where values stand among names and values in turn; 0 (a name, never a value): nowhere.
+        self.at = {name: 2 * place + 1 for place, name in enumerate(self.names)}
+        self.host_at = self.at.get(b"host", 0)
+        self.length_at = self.at.get(b"content-length", 0)
+        self.authorization_at = self.at.get(b"authorization", 0)
+        self.forwarded = self._lines(FORWARDED)
+        self.forwarded_to_streams = self._lines(FORWARDED_TO_STREAMS)
 
     def _refusal(self, present: frozenset[bytes]) -> tuple[int, bytes] | None:
         if len(self.names) > MOST_FIELDS:
@@ -50,9 +58,8 @@ class Shape:
                 return 400, b"The header %b comes twice." % name
         return None
 
-
-def _lines(present: frozenset[bytes], sent_as: dict[bytes, bytes]) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple((name, line) for name, line in sent_as.items() if name in present)
+    def _lines(self, sent_as: dict[bytes, bytes]) -> tuple[tuple[int, bytes], ...]:
+        return tuple((self.at[name], line) for name, line in sent_as.items() if name in self.at)
 
 
 _known: dict[tuple[bytes, ...], Shape] = {}

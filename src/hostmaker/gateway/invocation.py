@@ -9,14 +9,13 @@ from hostmaker.gateway import answers
 from hostmaker.gateway.core import Choice
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import Exchange, Headers, HttpPeer
+from hostmaker.gateway.upstream import AnswerLimits, HttpPeer, UpstreamConnection, cancel
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared
     from hostmaker.gateway.turns import Turns
 
-MOST_ANSWER = 6_291_456
-MOST_ANSWER_HEADERS = 4096
+ANSWER_LIMITS = AnswerLimits(head=4096, body=6_291_456)
 STREAM_LIMIT_S = 480.0
 STREAM_TIMED_OUT = "Your model primary did not complete sending the inference response in the allotted time."
 EVENT_STREAM = b"Content-Type: application/vnd.amazon.eventstream\r\n"
@@ -57,64 +56,77 @@ UNSUPPORTED = {
 class Invocation:
     """One invocation: chosen, sent, perhaps tried again, answered."""
 
-    __slots__ = ("_choice", "_exchange", "_has_begun", "_is_streamed", "_region", "_request", "_shared", "_turns")
+    head = body = b""
+    deadline = 0.0
+    connection: UpstreamConnection | None = None
+    is_over = False
+    is_bodiless = False
+    is_streamed = False
+    _has_begun = False  # the head of a streamed answer has gone to the client
+    _choice: Choice[HttpPeer] | None = None
 
     def __init__(self, turns: Turns, shared: Shared, request: Request, region: str) -> None:
         self._turns = turns
         self._shared = shared
         self._request = request
         self._region = region
-        self._choice: Choice[HttpPeer] | None = None
-        self._exchange: Exchange | None = None
-        self._is_streamed = request.operation == "InvokeEndpointWithResponseStream"
-        self._has_begun = False  # the head of a streamed answer has gone to the client
 
     def start(self) -> None:
         """Choose an instance and send; raises ValidationError and ServiceUnavailable."""
-        request, headers, core = self._request, self._request.headers, self._shared.core
-        if not request.operation:
-            route = request.target.decode("latin-1")[:200]
-            raise ValidationError(f"POST {route} is {UNSUPPORTED_HERE}, or no operation of the runtime API.")
-        endpoint = core.find(self._region, request.endpoint)
+        request, route, core = self._request, self._request.route, self._shared.core
         variant = None
+        if route.operation != "InvokeEndpoint":
+            self._look_at_operation(route.operation)
         if request.shape.has_api_names:
-            self._shared.check_headers(request.operation, headers)
+            self._shared.check_headers(route.operation, request.headers())
+            core.find(self._region, route.endpoint)
             _refuse_unsupported(request)
-            target = headers.get(b"x-amzn-sagemaker-target-variant")
+            target = request.header(b"x-amzn-sagemaker-target-variant")
             variant = target.decode("latin-1") if target else None
-        if request.operation == "InvokeEndpointAsync":
-            raise _no_async(request.endpoint)
-        self._choice = core.begin(endpoint, variant)
-        self._send(self._choice)
+        self._choice = choice = core.begin(self._region, route.endpoint, variant)
+        self._send(choice)
+
+    def _look_at_operation(self, operation: str) -> None:
+        if not operation:
+            path = self._request.target.decode("latin-1")[:200]
+            raise ValidationError(f"POST {path} is {UNSUPPORTED_HERE}, or no operation of the runtime API.")
+        if operation == "InvokeEndpointAsync":
+            endpoint = self._request.route.endpoint
+            self._shared.core.find(self._region, endpoint)
+            raise ValidationError(
+                f"Endpoint {endpoint} is not an asynchronous endpoint and does not support the InvokeEndpointAsync "
+                f"operation: asynchronous inference is {UNSUPPORTED_HERE}."
+            )
+        self.is_streamed = True
 
     def _send(self, choice: Choice[HttpPeer]) -> None:
-        shared, body = self._shared, self._request.whole_body()
-        deadline = shared.steady() + shared.invocation_limit_s
-        exchange = Exchange(self, self._head(len(body)), body, deadline, MOST_ANSWER, MOST_ANSWER_HEADERS)
-        exchange.is_streamed = self._is_streamed
-        self._exchange = exchange
-        choice.instance.peer.send(exchange, choice.fresh)
+        body = self._request.body
+        self.body = body if type(body) is bytes else self._request.whole_body()
+        self.head = self._head(len(self.body))
+        self.deadline = self._shared.steady() + self._shared.invocation_limit_s
+        self.is_over = False
+        choice.instance.peer.send(self, choice.fresh)
 
     def _head(self, length: int) -> bytes:
-        request, headers = self._request, self._request.headers
-        lines = [TOP % (length, request.ident.encode())]
-        for name, line in request.shape.forwarded_to_streams if self._is_streamed else request.shape.forwarded:
-            lines += line, headers[name], b"\r\n"
+        shape, raw = self._request.shape, self._request.raw
+        lines = [TOP % (length, self._request.ident)]
+        for at, line in shape.forwarded_to_streams if self.is_streamed else shape.forwarded:
+            lines += line, raw[at], b"\r\n"
         lines.append(b"\r\n")
         return b"".join(lines)
 
     # The instance
 
-    def answered(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+    def answered(self, status: int, fields: list[bytes], body: bytes) -> None:
         """Take the instance's answer."""
         choice = self._release()
-        if not 200 <= status < 300:
-            error = self._shared.core.model_error(choice, status, body)
-            self._turns.answer_error(error, _variant_field(choice))
+        if 200 <= status < 300:
+            self._turns.answer(200, _returned(fields, choice, b"Content-Type"), body)
         else:
-            self._turns.answer(200, _returned(headers, choice, b"Content-Type"), body)
+            error = self._shared.core.model_error(choice, status, body)
+            self._turns.answer_error(error, choice.variant.field)
 
-    def failed(self, exchange: Exchange, failure: Failure, detail: str) -> None:
+    def failed(self, failure: Failure, detail: str) -> None:
         """Try again where that is right, or answer with the error."""
         choice, core = self._choice, self._shared.core
         if choice is None:
@@ -129,22 +141,22 @@ class Invocation:
         else:
             error = core.failed(choice, failure, detail)
             self._release()
-            self._turns.answer_error(error, _variant_field(choice))
+            self._turns.answer_error(error, choice.variant.field)
 
-    def stream_began(self, exchange: Exchange, status: int, headers: Headers) -> bool:
+    def stream_began(self, status: int, fields: list[bytes]) -> bool:
         """Begin the stream to the client when the instance has answered 2xx."""
         if not 200 <= status < 300 or self._choice is None:
             return False
         self._has_begun = True
-        exchange.deadline = self._shared.steady() + STREAM_LIMIT_S
-        self._turns.begin_stream(EVENT_STREAM + _returned(headers, self._choice, b"X-Amzn-SageMaker-Content-Type"))
+        self.deadline = self._shared.steady() + STREAM_LIMIT_S
+        self._turns.begin_stream(EVENT_STREAM + _returned(fields, self._choice, b"X-Amzn-SageMaker-Content-Type"))
         return True
 
-    def stream_part(self, exchange: Exchange, part: bytes) -> None:
+    def stream_part(self, part: bytes) -> None:
         """Pass a part on, as a frame of its own."""
         self._turns.send_part(answers.payload_part(part))
 
-    def stream_ended(self, exchange: Exchange) -> None:
+    def stream_ended(self) -> None:
         """The instance has said everything."""
         self._release()
         self._turns.end_stream()
@@ -157,54 +169,42 @@ class Invocation:
 
     def cancel(self) -> None:
         """The client is gone: so is the reason to wait for the instance."""
-        if self._exchange is not None:
-            self._exchange.cancel()
-            self._exchange = None
+        cancel(self)
         if self._choice is not None:
             self._release()
 
     def pause(self) -> None:
         """The client reads slowly: read no more from the instance."""
-        if self._exchange is not None and self._exchange.connection is not None:
-            self._exchange.connection.pause()
+        if self.connection is not None:
+            self.connection.pause()
 
     def resume(self) -> None:
         """The client reads again."""
-        if self._exchange is not None and self._exchange.connection is not None:
-            self._exchange.connection.resume()
+        if self.connection is not None:
+            self.connection.resume()
 
     def _release(self) -> Choice[HttpPeer]:
-        """Count the invocation no longer, and let go of the exchange, which holds on to us."""
-        choice, self._choice, self._exchange = self._choice, None, None
+        """Count the invocation no longer."""
+        choice, self._choice = self._choice, None
         assert choice is not None
         self._shared.core.end(choice)
         return choice
 
 
 def _refuse_unsupported(request: Request) -> None:
-    if not UNSUPPORTED.keys().isdisjoint(request.headers):
-        name = next(name for name in UNSUPPORTED if name in request.headers)
+    if not UNSUPPORTED.keys().isdisjoint(request.shape.at):
+        name = next(name for name in UNSUPPORTED if name in request.shape.at)
         text, code = UNSUPPORTED[name]
-        raise ValidationError(text.format(request.endpoint), {"ErrorCode": code})
+        raise ValidationError(text.format(request.route.endpoint), {"ErrorCode": code})
 
 
-def _no_async(endpoint: str) -> ValidationError:
-    return ValidationError(
-        f"Endpoint {endpoint} is not an asynchronous endpoint and does not support the InvokeEndpointAsync operation: "
-        f"asynchronous inference is {UNSUPPORTED_HERE}."
-    )
-
-
-def _variant_field(choice: Choice[HttpPeer]) -> bytes:
-    return b"x-Amzn-Invoked-Production-Variant: %b\r\n" % choice.variant.name_bytes
-
-
-def _returned(headers: Headers, choice: Choice[HttpPeer], content_type_name: bytes) -> bytes:
+def _returned(fields: list[bytes], choice: Choice[HttpPeer], content_type_name: bytes) -> bytes:
     """Give the header lines that the client gets of the instance's."""
     content_type, others = b"application/octet-stream", b""
-    for name, value in headers:
+    for at in range(0, len(fields), 2):
+        name = fields[at].lower()
         if name == b"content-type":
-            content_type = value
+            content_type = fields[at + 1]
         elif name in RETURNED:
-            others += b"%b: %b\r\n" % (RETURNED[name], value)
-    return b"%b: %b\r\n%b%b" % (content_type_name, content_type, others, _variant_field(choice))
+            others += b"%b: %b\r\n" % (RETURNED[name], fields[at + 1])
+    return b"%b: %b\r\n%b%b" % (content_type_name, content_type, others, choice.variant.field)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from hostmaker.gateway.outbox import Outbox
+
 # Why nothing is read.
 QUEUE, STORE = 1, 2
 
@@ -38,10 +40,11 @@ class Phase(enum.Enum):
 class Line:
     """One transport. `closed`: nothing is answered any more; `is_deaf`: nothing is read any more."""
 
-    __slots__ = ("closed", "is_deaf", "phase", "since", "steady", "stops", "transport", "waits_for_drain")
+    __slots__ = ("closed", "is_deaf", "outbox", "phase", "since", "steady", "stops", "transport", "waits_for_drain")
 
-    def __init__(self, steady: Callable[[], float]) -> None:
+    def __init__(self, steady: Callable[[], float], outbox: Outbox) -> None:
         self.steady = steady
+        self.outbox = outbox
         self.transport: asyncio.Transport | None = None
         self.closed = self.is_deaf = self.waits_for_drain = False
         self.stops = 0
@@ -55,6 +58,8 @@ class Line:
     def write(self, data: bytes) -> None:
         """Send bytes, unless nobody is there."""
         if self.transport is not None and not self.closed:
+            if self.outbox.waiting:
+                self.outbox.flush()
             self.transport.write(data)
 
     def stop_reading(self, why: int) -> None:
@@ -79,6 +84,7 @@ class Line:
             return
         self.closed = self.is_deaf = True
         self.enter(Phase.LINGER if linger else Phase.DRAIN)
+        self.outbox.flush()
         if self.transport is not None:
             if linger and not self.transport.is_closing():
                 self.read_on(QUEUE | STORE)

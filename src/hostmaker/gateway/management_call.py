@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from hostmaker.domain.errors import ServiceUnavailable
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import Exchange, Headers
+from hostmaker.gateway.upstream import AnswerLimits, UpstreamConnection
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared
     from hostmaker.gateway.turns import Turns
 
-MOST_ANSWER = 64 * 1024 * 1024
-MOST_ANSWER_HEADERS = 65536
+ANSWER_LIMITS = AnswerLimits(head=65536, body=64 * 1024 * 1024)
 LIMIT_S = 60.0
 OURS = b"x-hostmaker-"
 HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"te", b"trailer", b"upgrade", b"content-length"))
@@ -25,7 +24,11 @@ NOT_RETURNED = HOP | {b"date", b"server", b"x-amzn-requestid"}
 class ManagementCall:
     """One call to control. What it may have begun to do is not repeated, save what only reads."""
 
-    __slots__ = ("_access_key", "_exchange", "_is_repeated", "_region", "_request", "_shared", "_turns")
+    head = body = b""
+    deadline = 0.0
+    connection: UpstreamConnection | None = None
+    is_over = False
+    is_streamed = False
 
     def __init__(self, turns: Turns, shared: Shared, request: Request, region: str, access_key: str) -> None:
         self._turns = turns
@@ -33,26 +36,26 @@ class ManagementCall:
         self._request = request
         self._region = region
         self._access_key = access_key
-        self._exchange: Exchange | None = None
+        self.is_bodiless = request.route.method == "HEAD"
         self._is_repeated = False
 
     def start(self) -> None:
         """Send the call to control."""
-        body, deadline = self._request.whole_body(), self._shared.steady() + LIMIT_S
-        exchange = Exchange(self, self._head(len(body)), body, deadline, MOST_ANSWER, MOST_ANSWER_HEADERS)
-        exchange.is_bodiless = self._request.method == "HEAD"
-        self._exchange = exchange
-        self._shared.control.send(exchange, self._is_repeated)
+        self.body = self._request.whole_body()
+        self.head = self._head(len(self.body))
+        self.deadline = self._shared.steady() + LIMIT_S
+        self.is_over = False
+        self._shared.control.send(self, self._is_repeated)
 
     def _head(self, length: int) -> bytes:
         request = self._request
         told = {
             b"region": self._region,
-            b"request-id": request.ident,
-            b"service": request.scope[1] if request.scope else "",
+            b"request-id": request.ident.decode(),
+            b"service": request.route.scope[1] if request.route.scope else "",
             b"access-key": self._access_key,
         }
-        lines = [b"%b %b HTTP/1.1\r\nHost: localhost\r\n" % (request.method.encode(), request.target)]
+        lines = [b"%b %b HTTP/1.1\r\nHost: localhost\r\n" % (request.route.method.encode(), request.target)]
         lines += [
             b"%b: %b\r\n" % (name, value)
             for name, value in request.fields()
@@ -63,14 +66,15 @@ class ManagementCall:
         ]
         return b"%bContent-Length: %d\r\n\r\n" % (b"".join(lines), length)
 
-    def answered(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
+    def answered(self, status: int, fields: list[bytes], body: bytes) -> None:
         """Pass control's answer on."""
-        fields = b"".join(b"%b: %b\r\n" % (name, value) for name, value in headers if name not in NOT_RETURNED)
-        self._turns.answer(status, fields, body)
+        pairs = zip(fields[::2], fields[1::2], strict=True)
+        lines = [b"%b: %b\r\n" % (name, value) for name, value in pairs if name.lower() not in NOT_RETURNED]
+        self._turns.answer(status, b"".join(lines), body)
 
-    def failed(self, exchange: Exchange, failure: Failure, detail: str) -> None:
+    def failed(self, failure: Failure, detail: str) -> None:
         """Say that control is away."""
-        if failure is Failure.STALE and not self._is_repeated and self._request.method in ("GET", "HEAD"):
+        if failure is Failure.STALE and not self._is_repeated and self._request.route.method in ("GET", "HEAD"):
             self._is_repeated = True
             self.start()
             return
@@ -81,14 +85,14 @@ class ManagementCall:
             )
         )
 
-    def stream_began(self, exchange: Exchange, status: int, headers: Headers) -> bool:
+    def stream_began(self, status: int, fields: list[bytes]) -> bool:
         """Nothing is streamed here."""
         return False
 
-    def stream_part(self, exchange: Exchange, part: bytes) -> None:
+    def stream_part(self, part: bytes) -> None:
         """Nothing is streamed here."""
 
-    def stream_ended(self, exchange: Exchange) -> None:
+    def stream_ended(self) -> None:
         """Nothing is streamed here."""
 
     def hold(self, number: int) -> bool:
@@ -97,8 +101,7 @@ class ManagementCall:
 
     def cancel(self) -> None:
         """The client is gone; control goes on with what it has begun."""
-        if self._exchange is not None:
-            self._exchange.is_over = True
+        self.is_over = True
 
     def pause(self) -> None:
         """The answer is whole before it is written: nothing to hold."""

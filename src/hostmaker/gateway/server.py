@@ -17,8 +17,11 @@ from hostmaker.gateway.control_link import keep_link, read_table
 from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
 from hostmaker.gateway.front import Front
+from hostmaker.gateway.invocation import ANSWER_LIMITS as INSTANCE_LIMITS
 from hostmaker.gateway.line import Limits
-from hostmaker.gateway.scopes import Scopes
+from hostmaker.gateway.management_call import ANSWER_LIMITS as CONTROL_LIMITS
+from hostmaker.gateway.outbox import Outbox
+from hostmaker.gateway.routes import Routes
 from hostmaker.gateway.shared import Shared
 from hostmaker.gateway.table import CompiledTable
 from hostmaker.gateway.upstream import HttpPeer
@@ -69,24 +72,26 @@ class Gateway:
         self._lock = Lock(settings.run_dir / "gateways" / f"{settings.index}.lock")
         self._take_lock()
         self._busy: set[HttpPeer] = set()
+        self._outbox = Outbox(asyncio.get_running_loop().call_soon)
         row = self._counts.row(settings.index)
         table = CompiledTable(read_table(settings.run_dir / "table.json", settings.account), self._peer)
         chance = random.Random()  # noqa: S311 - spreads load, keeps no secret
         self._shared = Shared(
             core=Core(table, row, row.__getitem__, chance.random, settings.account),
-            control=self._peer(str(settings.run_dir / "control.sock")),
+            control=HttpPeer(str(settings.run_dir / "control.sock"), CONTROL_LIMITS, self._busy, self._outbox),
             busy_peers=self._busy,
             store_address=settings.store_address,
             doors=Doors(settings.hosts),
             authenticator=tools.authenticator,
             check_headers=tools.check_headers,
-            scopes=Scopes(tools.scope_of),
+            routes=Routes(tools.scope_of),
             steady=asyncio.get_running_loop().time,
             real_time=tools.real_time,
             platform_time=tools.platform_time,
             random_bits=chance.getrandbits,
             default_region=settings.default_region,
             invocation_limit_s=settings.invocation_limit_s,
+            outbox=self._outbox,
             bodies=Budget(settings.bytes_in_flight),
             relays=Budget(settings.bytes_relayed),
             limits=settings.limits,
@@ -150,4 +155,4 @@ class Gateway:
         self._shared.core.outstanding = (lambda slot: counts.outstanding(slot, rows)) if others else alone
 
     def _peer(self, path: str) -> HttpPeer:
-        return HttpPeer(path, self._busy)
+        return HttpPeer(path, INSTANCE_LIMITS, self._busy, self._outbox)

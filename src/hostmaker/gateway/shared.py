@@ -10,8 +10,9 @@ from hostmaker.gateway.budget import Budget
 from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
 from hostmaker.gateway.line import Limits
+from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.scopes import Scopes
+from hostmaker.gateway.routes import Routes
 from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.ports import Authenticator
 from hostmaker.wire.answer import error_answer
@@ -34,7 +35,7 @@ class Shared:
         doors: Doors,
         authenticator: Authenticator | None,
         check_headers: Callable[[str, Mapping[bytes, bytes]], None],
-        scopes: Scopes,
+        routes: Routes,
         steady: Callable[[], float],
         real_time: Callable[[], float],
         platform_time: Callable[[], float],
@@ -42,6 +43,7 @@ class Shared:
         default_region: str,
         busy_peers: set[HttpPeer],
         invocation_limit_s: float,
+        outbox: Outbox,
         bodies: Budget,
         relays: Budget,
         limits: Limits,
@@ -52,13 +54,14 @@ class Shared:
         self.doors = doors
         self.authenticator = authenticator
         self.check_headers = check_headers
-        self.scopes = scopes
+        self.routes = routes
         self.steady = steady
         self.real_time = real_time
         self.default_region = default_region
         self.busy_peers = busy_peers
         self.invocation_limit_s = invocation_limit_s
         self.connections: set[Front] = set()
+        self.outbox = outbox
         self.bodies = bodies
         self.relays = relays
         self.limits = limits
@@ -69,12 +72,12 @@ class Shared:
         # A random UUID (version 4) for each life; its last 48 bits count on from there.
         bits = random_bits(128) & ~(0xF000 << 64 | 0xC000 << 48) | (0x4000 << 64 | 0x8000 << 48)
         self._number, text = bits & MOST_NUMBER, f"{bits:032x}"
-        self._life = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-"
+        self._life = f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}".encode()
 
-    def new_id(self) -> str:
+    def new_id(self) -> bytes:
         """Make a request id: a UUID that no other request has."""
         self._number = number = self._number + 1 & MOST_NUMBER
-        return f"{self._life}{number:012x}"
+        return b"%b-%012x" % (self._life, number)
 
     def time_field(self) -> bytes:
         """Give platform time in Unix seconds, to a tenth: it is formatted ten times a second at most."""
@@ -96,9 +99,9 @@ class Shared:
         """Give status, header lines and body of an error in the protocol of a management request."""
         path, _, query = request.target.decode("latin-1").partition("?")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.fields()}
-        service = request.scope[1] if request.scope else None
-        protocol = protocol_of(request.method, path, query, headers, service)
-        given = error_answer(protocol, error, request.ident, service_of(headers, service))
+        service = request.route.scope[1] if request.route.scope else None
+        protocol = protocol_of(request.route.method, path, query, headers, service)
+        given = error_answer(protocol, error, request.ident.decode(), service_of(headers, service))
         ours = ("content-length", "x-amzn-requestid")
         lines = [f"{name}: {value}\r\n" for name, value in given.headers if name.lower() not in ours]
         return given.status, "".join(lines).encode("latin-1", "replace"), given.body

@@ -45,7 +45,7 @@ class StoreCall:
         self._relay = relay
         # The expectation is met here: the store would meet it a second time.
         fields = [field for field in request.raw_fields() if field[0].lower() != b"expect"]
-        relay.begin(self, request.method, request.target, fields, request.is_chunked)
+        relay.begin(self, request.route.method, request.target, fields, request.is_chunked)
         if request.is_through:  # it had to wait for its turn, and has no body
             relay.end()
 

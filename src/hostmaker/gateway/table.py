@@ -33,13 +33,13 @@ class Instance(Generic[P]):
 
 
 class Variant(Generic[P]):
-    """A variant; `name_bytes` stands in the answers. `up_to` is its upper end on the scale of weights."""
+    """A variant; `field` is the header line of its answers. `up_to` is its upper end on the scale of weights."""
 
-    __slots__ = ("instances", "is_least_outstanding", "name", "name_bytes", "up_to")
+    __slots__ = ("field", "instances", "is_least_outstanding", "name", "up_to")
 
     def __init__(self, route: VariantRoute, up_to: float, instances: tuple[Instance[P], ...]) -> None:
         self.name = route.name
-        self.name_bytes = route.name.encode()
+        self.field = b"x-Amzn-Invoked-Production-Variant: %b\r\n" % route.name.encode()
         self.up_to = up_to
         self.is_least_outstanding = route.strategy is RoutingStrategy.LEAST_OUTSTANDING_REQUESTS
         self.instances = instances

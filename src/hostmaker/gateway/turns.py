@@ -12,7 +12,8 @@ from hostmaker.gateway import answers
 from hostmaker.gateway.invocation import Invocation
 from hostmaker.gateway.line import QUEUE, STORE, Line, Phase
 from hostmaker.gateway.management_call import ManagementCall
-from hostmaker.gateway.request import Kind, Request
+from hostmaker.gateway.request import Request
+from hostmaker.gateway.routes import Kind
 from hostmaker.gateway.shared import Shared
 from hostmaker.gateway.store_call import StoreCall
 from hostmaker.gateway.store_relay import StoreRelay
@@ -70,8 +71,9 @@ class Turns:
 
     def serve(self, request: Request) -> None:
         """Begin to answer; the owner of the request: whatever goes wrong with it becomes an answer here."""
+        line = self._line
         self.serving = request
-        self._line.enter(Phase.ANSWER)
+        line.phase, line.since = Phase.ANSWER, line.steady()
         try:
             if request.refusal is not None:
                 status, message = request.refusal
@@ -83,8 +85,8 @@ class Turns:
         except ApiError as error:
             self.answer_error(error)
         except Exception:
-            log.exception("request %s failed", request.ident)
-            self.answer_error(InternalFailure(f"Request {request.ident} failed by a fault of the server."))
+            log.exception("request %s failed", request.ident.decode())
+            self.answer_error(InternalFailure(f"Request {request.ident.decode()} failed by a fault of the server."))
 
     def _start(self, request: Request) -> None:
         shared = self._shared
@@ -92,9 +94,9 @@ class Turns:
         if request.verification is not None:
             identity = request.verification.finish()
             region, access_key = identity.region, identity.access_key_id
-        elif request.scope is not None:
-            region = request.scope[0]
-        match request.kind:
+        elif request.route.scope is not None:
+            region = request.route.scope[0]
+        match request.route.kind:
             case Kind.INVOKE:
                 self.work = Invocation(self, shared, request, region)
             case Kind.MANAGE:
@@ -148,11 +150,12 @@ class Turns:
         keep = request.keep_alive and request.is_through and not shared.is_ending
         ident = request.ident or shared.new_id()
         top = answers.head(status, len(body), fields, ident, shared.time_field(), keep)
-        if request.method == "HEAD":
-            transport.write(top)
+        if request.route.method == "HEAD":
+            shared.outbox.put(transport, top)
         elif len(body) < WRITE_TOGETHER:
-            transport.write(top + body)
+            shared.outbox.put(transport, top + body)
         else:
+            shared.outbox.flush()
             transport.writelines((top, body))
         self.done(keep)
 
@@ -162,7 +165,7 @@ class Turns:
         if request is None:
             return
         status = error.status
-        match request.kind:
+        match request.route.kind:
             case Kind.MANAGE:
                 status, own, body = self._shared.management_error(request, error)
             case Kind.INVOKE:
@@ -215,7 +218,10 @@ class Turns:
         else:
             self._give(request.held)
         if keep_alive and request.is_through and not self._shared.is_ending:
-            self.go_on()
+            if self.queue or line.waits_for_drain or line.stops:
+                self.go_on()
+            else:
+                self._quiet()
         else:
             self.queue.clear()
             line.close(linger=line.is_deaf or not request.is_through)

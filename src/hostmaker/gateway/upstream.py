@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import httptools
 
 from hostmaker.gateway.failure import Failure
+from hostmaker.gateway.outbox import Outbox
 
 log = logging.getLogger("hostmaker.gateway")
 MOST_IDLE = 64
@@ -21,29 +23,41 @@ CONNECT_LIMIT_S = 0.25  # "Custom inference code with hosting services": a conta
 WRITE_TOGETHER = 65536
 MOST_UNREAD_HEAD = 65536  # bytes of a head that the parser holds back while a header is not complete
 
-Headers = list[tuple[bytes, bytes]]
+# How far an answer has come.
+SENT, TOUCHED, HEAD, FINISHED = range(4)
 
 
-class Owner(Protocol):
-    """Who waits for an answer."""
+class Exchange(Protocol):
+    """A request under way, and who waits for its answer. `deadline` is a reading of the loop's clock.
 
-    def answered(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> None:
-        """Take the whole answer."""
+    `is_over`: nobody waits any more; `is_bodiless`: it is an answer to HEAD; `is_streamed`: parts are told one by one.
+    """
+
+    head: bytes
+    body: bytes
+    deadline: float
+    connection: UpstreamConnection | None
+    is_over: bool
+    is_bodiless: bool
+    is_streamed: bool
+
+    def answered(self, status: int, fields: list[bytes], body: bytes) -> None:
+        """Take the whole answer; `fields` are names and values in turn."""
         ...
 
-    def failed(self, exchange: Exchange, failure: Failure, detail: str) -> None:
+    def failed(self, failure: Failure, detail: str) -> None:
         """Take the news that there is none."""
         ...
 
-    def stream_began(self, exchange: Exchange, status: int, headers: Headers) -> bool:
+    def stream_began(self, status: int, fields: list[bytes]) -> bool:
         """Take the head of a streamed answer; False: collect its body as if it were not streamed."""
         ...
 
-    def stream_part(self, exchange: Exchange, part: bytes) -> None:
+    def stream_part(self, part: bytes) -> None:
         """Take the next bytes."""
         ...
 
-    def stream_ended(self, exchange: Exchange) -> None:
+    def stream_ended(self) -> None:
         """Take the end."""
         ...
 
@@ -52,49 +66,38 @@ class Owner(Protocol):
         ...
 
 
-class Exchange:
-    """A request under way. `deadline` is a reading of the loop's clock; `is_bodiless`: an answer to HEAD."""
+def cancel(exchange: Exchange) -> None:
+    """Stop caring: nothing is told any more, and a connection in use is closed."""
+    exchange.is_over = True
+    if exchange.connection is not None:
+        exchange.connection.abort()
 
-    __slots__ = (
-        "body", "connection", "deadline", "head", "is_bodiless", "is_over", "is_streamed", "most_answer",
-        "most_headers", "owner",
-    )  # fmt: skip
 
-    def __init__(
-        self, owner: Owner, head: bytes, body: bytes, deadline: float, most_answer: int, most_headers: int
-    ) -> None:
-        self.owner = owner
-        self.head = head
-        self.body = body
-        self.deadline = deadline
-        self.most_answer = most_answer
-        self.most_headers = most_headers
-        self.connection: UpstreamConnection | None = None
-        self.is_streamed = False
-        self.is_bodiless = False
-        self.is_over = False
+def _fail(exchange: Exchange, failure: Failure, detail: str) -> None:
+    exchange.connection = None
+    if not exchange.is_over:
+        exchange.is_over = True
+        exchange.failed(failure, detail)
 
-    def cancel(self) -> None:
-        """Stop caring: nothing is told any more, and a connection in use is closed."""
-        self.is_over = True
-        if self.connection is not None:
-            self.connection.abort()
 
-    def fail(self, failure: Failure, detail: str) -> None:
-        """Tell the owner, once."""
-        if not self.is_over:
-            self.is_over = True
-            self.owner.failed(self, failure, detail)
+@dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """Bytes that an answer may have."""
+
+    head: int
+    body: int
 
 
 class HttpPeer:
     """One that answers, by the path of its socket, with the connections to it."""
 
-    __slots__ = ("_busy", "connections", "idle", "is_retired", "opening", "path")
+    __slots__ = ("_busy", "connections", "idle", "is_retired", "limits", "opening", "outbox", "path")
 
-    def __init__(self, path: str, busy: set[HttpPeer]) -> None:
+    def __init__(self, path: str, limits: AnswerLimits, busy: set[HttpPeer], outbox: Outbox) -> None:
         """`busy` holds those that have connections: they are swept."""
+        self.limits = limits
         self._busy = busy
+        self.outbox = outbox
         self.path = path
         self.idle: list[UpstreamConnection] = []
         self.connections: set[UpstreamConnection] = set()
@@ -105,7 +108,7 @@ class HttpPeer:
         """Send on an idle connection, or on a new one."""
         while self.idle and not fresh:
             connection = self.idle.pop()
-            if connection.is_open():
+            if connection.transport is not None and not connection.transport.is_closing():
                 connection.send(exchange, True)
                 return
         task = asyncio.ensure_future(self._open(exchange))
@@ -119,9 +122,9 @@ class HttpPeer:
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), self.path)
         except TimeoutError:
-            exchange.fail(Failure.REFUSED, f"no connection within {CONNECT_LIMIT_S * 1000:.0f} ms")
+            _fail(exchange, Failure.REFUSED, f"no connection within {CONNECT_LIMIT_S * 1000:.0f} ms")
         except OSError as error:
-            exchange.fail(Failure.REFUSED, error.strerror or str(error))
+            _fail(exchange, Failure.REFUSED, error.strerror or str(error))
         else:
             if exchange.is_over:  # whoever asked is gone: another may use it
                 connection.rest()
@@ -154,9 +157,8 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "body", "exchange", "has_head", "has_length", "head_bytes", "headers", "is_finished", "is_paused", "is_reused",
-        "is_spoilt", "is_touched", "keeps_alive", "loop", "parser", "peer", "rested_at", "size", "status", "streaming",
-        "transport", "trouble", "unread",
+        "body", "counted", "exchange", "fields", "is_paused", "is_reused", "is_spoilt", "keeps_alive", "loop",
+        "parser", "peer", "rested_at", "size", "stage", "status", "streaming", "transport", "trouble", "unread",
     )  # fmt: skip
 
     def __init__(self, peer: HttpPeer) -> None:
@@ -165,45 +167,43 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.transport: asyncio.Transport | None = None
         self.parser = httptools.HttpResponseParser(self)
-        self.is_paused = self.is_spoilt = False
+        self.stage = SENT
+        self.is_paused = self.is_spoilt = self.keeps_alive = self.streaming = False
         self.rested_at = 0.0
-        self._forget()
-
-    def _forget(self) -> None:
-        self.headers: Headers = []
+        self.status = self.size = self.counted = self.unread = 0
+        self.fields: list[bytes] = []  # names and values in turn
         self.body: bytes | list[bytes] | None = None
-        self.head_bytes = self.size = self.status = self.unread = 0
-        self.has_head = self.has_length = self.is_finished = self.is_touched = self.streaming = False
-        self.keeps_alive = False
         self.trouble: Failure | None = None
 
     # Use
 
-    def is_open(self) -> bool:
-        """Tell whether the transport takes bytes."""
-        return self.transport is not None and not self.transport.is_closing()
-
     def send(self, exchange: Exchange, is_reused: bool) -> None:
-        """Send a request; its answer is told to the exchange's owner."""
+        """Send a request; its answer is told to the exchange."""
         assert self.transport is not None
         self.exchange = exchange
         exchange.connection = self
         self.is_reused = is_reused
-        self._forget()
+        self.stage = SENT
+        self.body = None
+        self.size = self.counted = self.unread = 0
+        self.streaming = False
         if len(exchange.body) < WRITE_TOGETHER:
-            self.transport.write(exchange.head + exchange.body)
+            self.peer.outbox.put(self.transport, exchange.head + exchange.body)
         else:
+            self.peer.outbox.flush()
             self.transport.writelines((exchange.head, exchange.body))
 
     def rest(self) -> None:
         """Go back among the idle ones."""
         self.exchange = None
-        if self.peer.is_retired or len(self.peer.idle) >= MOST_IDLE or not self.is_open():
+        peer, transport = self.peer, self.transport
+        if peer.is_retired or len(peer.idle) >= MOST_IDLE or transport is None or transport.is_closing():
             self.close()
             return
-        self.resume()
+        if self.is_paused:
+            self.resume()
         self.rested_at = self.loop.time()
-        self.peer.idle.append(self)
+        peer.idle.append(self)
 
     def close(self) -> None:
         """Close in order."""
@@ -233,8 +233,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange = self.exchange
         self.abort()
         if exchange is not None:
-            exchange.connection = None
-            exchange.fail(failure, detail)
+            _fail(exchange, failure, detail)
 
     # asyncio
 
@@ -250,15 +249,17 @@ class UpstreamConnection(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             return
-        if self.has_head and not self.has_length and exc is None:  # the end of the connection is the answer's end
+        if (
+            self.stage == HEAD and exc is None and not self._has_length()
+        ):  # the end of the connection is the answer's end
             self._complete(exchange)
             return
-        self.exchange = exchange.connection = None
-        if not self.is_touched and self.is_reused:
-            exchange.fail(Failure.STALE, "the connection was closed before the answer")
+        self.exchange = None
+        if self.stage == SENT and self.is_reused:
+            _fail(exchange, Failure.STALE, "the connection was closed before the answer")
         else:
-            when = "in the middle of its answer" if self.is_touched else "before it answered"
-            exchange.fail(Failure.BROKEN, f"The model's process closed the connection {when}.")
+            when = "in the middle of its answer" if self.stage > SENT else "before it answered"
+            _fail(exchange, Failure.BROKEN, f"The model's process closed the connection {when}.")
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -267,7 +268,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self.peer.idle.remove(self)
             self.abort()
             return
-        self.is_touched = True
+        if self.stage == SENT:
+            self.stage = TOUCHED
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError:  # ours
@@ -275,87 +277,94 @@ class UpstreamConnection(asyncio.Protocol):
             self.break_off(Failure.OURS, "")
             return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if not self.is_finished:
+            if self.stage != FINISHED:
                 self.break_off(Failure.BROKEN, f"The model's process did not answer in HTTP ({error}).")
                 return
             self.is_spoilt = True
-        if not self.has_head:
-            self.unread += len(data)
+        if self.stage == FINISHED and self.trouble is None:
+            self._complete(exchange)
+        else:
+            self._came_in_part(exchange, len(data))
+
+    def _came_in_part(self, exchange: Exchange, number: int) -> None:
+        """Part of an answer has come: bound what is kept of it."""
+        if self.stage == TOUCHED:
+            self.unread += number
             if self.unread > MOST_UNREAD_HEAD:
                 self.trouble = Failure.HEADERS_TOO_LARGE
+        elif self.trouble is None and self.size > self.counted and not exchange.is_over:
+            if exchange.hold(self.size - self.counted):
+                self.counted = self.size
+            else:
+                self.trouble = Failure.NO_ROOM
         if self.trouble is not None:
             self.break_off(self.trouble, "")
-        elif self.is_finished:
-            self._complete(exchange)
 
     def _complete(self, exchange: Exchange) -> None:
-        """Give the connection back, unless it cannot be used again, and the answer to its owner."""
-        headers, body, status, streaming = self.headers, self.body, self.status, self.streaming
+        """Give the connection back, unless it cannot be used again, and the answer to who waits for it."""
         self.exchange = exchange.connection = None
-        if self.is_spoilt or not self.keeps_alive:
-            self.close()
-        else:
+        fields, body, status, streaming = self.fields, self.body, self.status, self.streaming
+        if self.keeps_alive and not self.is_spoilt:
             self.rest()
+        else:
+            self.close()
         if exchange.is_over:
             return
         exchange.is_over = True
         if streaming:
-            exchange.owner.stream_ended(exchange)
+            exchange.stream_ended()
         else:
+            if self.counted:  # the rest is here already, whether there is room or not
+                exchange.hold(self.size - self.counted)
             whole = b"" if body is None else body if isinstance(body, bytes) else b"".join(body)
-            exchange.owner.answered(exchange, status, headers, whole)
+            exchange.answered(status, fields, whole)
+
+    def _has_length(self) -> bool:
+        names = [name.lower() for name in self.fields[::2]]
+        return b"content-length" in names or b"transfer-encoding" in names
 
     # The parser
 
     def on_message_begin(self) -> None:
-        if self.is_finished:  # a second answer to one request
+        if self.stage == FINISHED:  # a second answer to one request
             self.is_spoilt = True
-            return
-        self.headers = []
-        self.head_bytes = 0
-        self.has_length = False
+        else:
+            self.fields = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.has_head or self.is_finished:  # trailers
-            return
-        self.head_bytes += len(name) + len(value) + 4
-        name = name.lower()
-        if name in (b"content-length", b"transfer-encoding"):
-            self.has_length = True
-        self.headers.append((name, value))
+        if self.stage == TOUCHED:  # else trailers
+            self.fields += name, value
 
     def on_headers_complete(self) -> None:
         exchange = self.exchange
-        if exchange is None or self.is_finished:
+        if exchange is None or self.stage == FINISHED:
             return
         status = self.status = self.parser.get_status_code()
         if status < 200:  # the answer itself is still to come
             return
-        self.has_head = True
-        if status in (204, 304):
-            self.has_length = True
-        if self.head_bytes > exchange.most_headers:
+        self.stage = HEAD
+        fields = self.fields
+        if sum(map(len, fields)) + 2 * len(fields) > self.peer.limits.head:
             self.trouble = Failure.HEADERS_TOO_LARGE
         elif exchange.is_bodiless:
-            self.is_finished = True
+            self.stage = FINISHED
+            self.keeps_alive = False
         elif exchange.is_streamed:
-            self.streaming = exchange.owner.stream_began(exchange, status, self.headers)
+            self.streaming = exchange.stream_began(status, fields)
 
     def on_body(self, part: bytes) -> None:
-        exchange = self.exchange
-        if self.is_finished:  # an answer to HEAD has no body
+        if self.stage == FINISHED:  # an answer to HEAD has no body
             self.is_spoilt = True
             return
+        exchange = self.exchange
         if exchange is None or exchange.is_over or self.trouble is not None:
             return
         if self.streaming:
-            exchange.owner.stream_part(exchange, part)
+            exchange.stream_part(part)
             return
         self.size += len(part)
-        if self.size > exchange.most_answer:
+        if self.size > self.peer.limits.body:
             self.trouble = Failure.TOO_LARGE
-        elif not exchange.owner.hold(len(part)):
-            self.trouble = Failure.NO_ROOM
         elif self.body is None:
             self.body = part
         elif isinstance(self.body, list):
@@ -364,6 +373,6 @@ class UpstreamConnection(asyncio.Protocol):
             self.body = [self.body, part]
 
     def on_message_complete(self) -> None:
-        if self.has_head and not self.is_finished:
-            self.is_finished = True
+        if self.stage == HEAD:
+            self.stage = FINISHED
             self.keeps_alive = self.parser.should_keep_alive()  # the parser forgets it when it returns
