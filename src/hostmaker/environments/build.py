@@ -92,7 +92,7 @@ class Cache:
         if wanted.pinned not in (None, digest):
             raise BuildError(
                 f"The image was resolved to {wanted.pinned} before, and this machine no longer has what that stands "
-                "for. Update the endpoint to resolve the image anew."
+                "for. Create the endpoint again to resolve the image anew."
             )
         self._locks.keep_image(digest, lock)
         return lock, digest
