@@ -1,343 +1,279 @@
 """The keeper: parent of instances, in a session of its own, so that they outlive the node agent.
 
 Single-threaded and of the standard library only: it must not die. It listens on a unix socket; each line is one JSON
-request, answered by one JSON line:
+request, answered by one JSON line, `{"ok": false, "error"}` where something is wrong:
 
     {"op": "start", "directory", "argv", "env", "cwd", "log"} -> {"ok": true, "pid", "start_time"}
     {"op": "stop", "directory", "grace_s"}                    -> {"ok": true}; SIGTERM, then SIGKILL after the grace
     {"op": "list"}                                            -> {"ok": true, "children": [{"directory", "pid", ...}]}
+    {"op": "ping"}                                            -> {"ok": true, "name", "pid"}
     {"op": "shutdown", "grace_s"}                             -> {"ok": true} when all are gone; the keeper then ends
 
 Into an instance's directory it writes `pid.json` before it answers, and `exit.json` when the process has ended.
-Started as `python keeper.py --socket PATH`.
+Started as `python keeper.py --socket PATH [--name NAME]`; the name stands in the command line, for people.
 """
 
-import argparse
-import ctypes
-import errno
-import json
+import math
 import os
-import selectors
 import signal
-import socket
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-PR_SET_PDEATHSIG = 1
-PR_SET_NO_NEW_PRIVS = 38
-MAX_LINE = 4 * 1024 * 1024
+if __name__ == "__main__":  # started by path: what belongs to it lies beside it
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from hostmaker_runtime import processes
+from hostmaker_runtime.child import NotStarted, Program, adopt_orphans, spawn
+from hostmaker_runtime.keeper_door import Client, Door
+
 RETRY_S = 1.0
+LAST_TRIES_S = 5.0  # at the end, for exits that cannot be written
+SIGTERM_GRACE_S = 10.0
+MOST_GENERATIONS = 100  # of orphans, whose own children become ours
+MOST_GRACE_S = 24 * 3600.0
+USAGE = "usage: keeper.py --socket PATH [--name NAME]"
+Document = Dict[str, Any]
 
 
 class Child:
-    """One process and the directory of its instance."""
+    """One process and the directory of its instance; `kill_at` is a steady second."""
 
     def __init__(self, directory: str, pid: int, start_time: int) -> None:
         self.directory = directory
         self.pid = pid
         self.start_time = start_time
-        self.kill_at: Optional[float] = None
+        self.kill_at = math.inf
 
-
-class Client:
-    """One connection: what has come and what is still to go."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection = connection
-        self.received = b""
-        self.to_send = b""
-        self.waits_for_end = False
+    def told(self) -> Document:
+        """Give what `list` says."""
+        return {"directory": self.directory, "pid": self.pid, "start_time": self.start_time}
 
 
 class Keeper:
-    """The books: children by process id, clients, exits that are not on disk yet."""
+    """The books: children by process id, and exits by directory that are not on disk yet."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
         self.children: Dict[int, Child] = {}
-        self.unwritten: List[Any] = []
-        self.ending = False
-        self.libc = ctypes.CDLL(None, use_errno=True)
-        self.boot_id = _read("/proc/sys/kernel/random/boot_id").strip()
-        self.selector = selectors.DefaultSelector()
-        self.clients: List[Client] = []
-        self.path = path
-        self.listener = _listen(path)
-        self.selector.register(self.listener, selectors.EVENT_READ, None)
-        self.wake_read, wake_write = os.pipe()
-        for descriptor in (self.wake_read, wake_write):
-            os.set_blocking(descriptor, False)
-        self.selector.register(self.wake_read, selectors.EVENT_READ, None)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: self.end(10.0))
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self.unwritten: Dict[str, Document] = {}
+        self.write_at = math.inf
+        self.is_ending = False
+        self.gives_up_at = math.inf
+        self.waiting: List[Client] = []  # for the end
+        self.boot_id = processes.boot_id()
+        self.door = Door(path, self.answer)
+        self.operations: Dict[str, Callable[[Document, Client], Optional[Document]]] = {
+            "start": self.start,
+            "stop": self.stop,
+            "list": lambda request, client: {"ok": True, "children": [c.told() for c in self.children.values()]},
+            "ping": lambda request, client: {"ok": True, "name": self.name, "pid": os.getpid()},
+            "shutdown": self.shutdown,
+        }
 
     def run(self) -> None:
-        """Serve until asked to end and no child is left."""
-        while not (self.ending and not self.children and not self.unwritten):
-            for key, events in self.selector.select(self.next_wait()):
-                self.serve(key.fileobj, key.data, events)
-            self.reap()
-            self.kill_overdue()
-            self.write_exits()
-        for client in self.clients:
-            if client.waits_for_end:
-                client.connection.setblocking(True)
-                client.connection.settimeout(1)
-                try:
-                    client.connection.sendall(b'{"ok": true}\n')
-                except OSError:
-                    pass  # whoever asked is gone
-        os.unlink(self.path)
-
-    def next_wait(self) -> Optional[float]:
-        deadlines = [child.kill_at for child in self.children.values() if child.kill_at is not None]
-        if self.unwritten:
-            deadlines.append(time.monotonic() + RETRY_S)
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-
-    def serve(self, fileobj: Any, client: Optional[Client], events: int) -> None:
-        if fileobj is self.listener:
-            self.accept()
-        elif client is None:
+        """Serve until asked to end, and nothing is left to wait for."""
+        adopt_orphans()
+        while not self.is_done():
             try:
-                os.read(self.wake_read, 4096)
-            except BlockingIOError:
-                pass
-        else:
-            try:
-                self.talk(client, events)
-            except OSError:
-                self.drop(client)
+                if signal.SIGTERM in self.door.serve(self.next_wait_s()):
+                    self.end(SIGTERM_GRACE_S)
+                self.reap()
+                self.kill_overdue()
+                self.write_exits()
+            except Exception as error:  # the owner of all instances goes on, whatever it is
+                _complain(error)
+                time.sleep(0.05)
+        self.door.close()
+        for client in self.waiting:
+            client.send_last({"ok": True})
 
-    def accept(self) -> None:
+    def is_done(self) -> bool:
+        """Tell whether the end was asked for, and has come."""
+        if not self.is_ending or self.children:
+            return False
+        for _ in range(MOST_GENERATIONS):
+            strays = processes.children()  # what instances have left behind in sessions of their own
+            if not strays:
+                break
+            for pid in strays:
+                processes.signal_group(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        return not self.unwritten or time.monotonic() >= self.gives_up_at
+
+    def next_wait_s(self) -> Optional[float]:
+        """Give the seconds until something must be done without being asked."""
+        deadline = min([self.write_at, *(child.kill_at for child in self.children.values())])
+        return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+
+    # What others ask
+
+    def answer(self, request: Any, client: Client) -> Optional[Document]:
+        """Do what is asked; None when the answer comes at the end."""
         try:
-            connection, _ = self.listener.accept()
-        except OSError:
-            return  # out of descriptors, or gone already: the next one is tried when it comes
-        connection.setblocking(False)
-        client = Client(connection)
-        self.clients.append(client)
-        self.selector.register(connection, selectors.EVENT_READ, client)
-
-    def drop(self, client: Client) -> None:
-        self.clients.remove(client)
-        self.selector.unregister(client.connection)
-        client.connection.close()
-
-    def talk(self, client: Client, events: int) -> None:
-        if events & selectors.EVENT_READ:
-            data = client.connection.recv(65536)
-            if not data or len(client.received) + len(data) > MAX_LINE:
-                self.drop(client)
-                return
-            client.received += data
-            while b"\n" in client.received:
-                line, _, client.received = client.received.partition(b"\n")
-                answer = self.answer(line, client)
-                if answer is not None:
-                    client.to_send += json.dumps(answer).encode() + b"\n"
-        if client.to_send:
-            try:
-                sent = client.connection.send(client.to_send)
-            except BlockingIOError:
-                sent = 0
-            client.to_send = client.to_send[sent:]
-        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.to_send else 0)
-        self.selector.modify(client.connection, wanted, client)
-
-    def answer(self, line: bytes, client: Client) -> Optional[Dict[str, Any]]:
-        try:
-            request = json.loads(line.decode())
-            operation = request["op"]
-            if operation == "start":
-                return self.start(request)
-            if operation == "stop":
-                return self.stop(str(request["directory"]), float(request["grace_s"]))
-            if operation == "list":
-                return {"ok": True, "children": [_told(child) for child in self.children.values()]}
-            if operation == "shutdown":
-                client.waits_for_end = True
-                self.end(float(request["grace_s"]))
-                return None
-            return {"ok": False, "error": "unknown op %r" % (operation,)}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return {"ok": False, "error": "malformed request: %r" % (error,)}
-
-    def start(self, request: Dict[str, Any]) -> Dict[str, Any]:
-        if self.ending:
-            return {"ok": False, "error": "the keeper is ending"}
-        directory, argv = str(request["directory"]), [str(word) for word in request["argv"]]
-        env = {str(name): str(value) for name, value in request["env"].items()}
-        cwd, log = str(request["cwd"]), str(request["log"])
-        try:
-            pid = self.spawn(argv, env, cwd, log)
-            started = _start_time(pid)
-            self.children[pid] = Child(directory, pid, started)
-            _write(directory, "pid.json", {"pid": pid, "start_time": started, "boot_id": self.boot_id})
+            operation = self.operations.get(request["op"])
+            if operation is None:
+                return _wrong("unknown op %r; there are: %s" % (request["op"], ", ".join(self.operations)))
+            return operation(request, client)
+        except NotStarted as error:
+            return _wrong(str(error))
         except OSError as error:
-            return {"ok": False, "error": "%s: %s" % (error.filename or argv[0], error.strerror)}
+            return _wrong("%s: %s" % (error.filename or "the machine", error.strerror))
+        except Exception as error:  # whatever a client sends
+            return _wrong("malformed request: %r" % error)
+
+    def start(self, request: Document, client: Client) -> Document:
+        """Start an instance's process; not while another one lives in its directory, nor at the end."""
+        directory = str(request["directory"])
+        program = Program(request["argv"], request["env"], request["cwd"], request["log"])
+        if self.is_ending:
+            return _wrong("the keeper is ending")
+        for child in self.children.values():
+            if child.directory == directory:
+                return _wrong("process %d lives in %s already" % (child.pid, directory))
+        self.unwritten.pop(directory, None)  # how an earlier one ended must not be told of this one
+        pid = spawn(program)
+        try:
+            started = processes.start_time(pid)
+            document = {"pid": pid, "start_time": started, "boot_id": self.boot_id}
+            processes.write_whole(directory, "pid.json", document)
+        except BaseException:  # nobody could find it again
+            processes.signal_group(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
+        self.children[pid] = Child(directory, pid, started)
         return {"ok": True, "pid": pid, "start_time": started}
 
-    def spawn(self, argv: List[str], env: Dict[str, str], cwd: str, log: str) -> int:
-        """Fork and exec; raises OSError with what went wrong in the child."""
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self.become(argv, env, cwd, log, writing)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            trouble = pipe.read().decode(errors="replace")
-        if trouble:
-            os.waitpid(pid, 0)
-            number, _, name = trouble.partition(" ")
-            raise OSError(int(number), os.strerror(int(number)), name)
-        return pid
-
-    def become(self, argv: List[str], env: Dict[str, str], cwd: str, log: str, writing: int) -> None:
-        """In the child: shed what is the keeper's, then become the instance. Never returns."""
-        doing = cwd
-        try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_DFL)
-            os.setsid()
-            self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            self.libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-            os.chdir(cwd)
-            doing = log
-            output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            nothing = os.open(os.devnull, os.O_RDONLY)
-            os.dup2(nothing, 0)
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            os.set_inheritable(writing, False)
-            limit = os.sysconf("SC_OPEN_MAX")
-            os.closerange(3, writing)
-            os.closerange(writing + 1, min(limit, 65536))
-            os.umask(0o077)
-            doing = argv[0]
-            os.execve(argv[0], argv, env)  # noqa: S606
-        except OSError as error:
-            os.write(writing, ("%d %s" % (error.errno or errno.EIO, doing)).encode())
-        finally:
-            os._exit(127)
-
-    def stop(self, directory: str, grace_s: float) -> Dict[str, Any]:
+    def stop(self, request: Document, client: Client) -> Document:
+        """Ask a process to end, and kill it after the grace; asking again can only shorten the grace."""
+        directory, grace_s = str(request["directory"]), _grace_s(request)
         for child in self.children.values():
-            if child.directory == directory and child.kill_at is None:
-                child.kill_at = time.monotonic() + grace_s
-                _signal_group(child.pid, signal.SIGTERM)
+            if child.directory == directory:
+                self.stop_child(child, grace_s)
         return {"ok": True}
 
+    def shutdown(self, request: Document, client: Client) -> None:
+        """End all, then the keeper; the answer comes then."""
+        grace_s = _grace_s(request)
+        self.waiting.append(client)
+        self.end(grace_s)
+
     def end(self, grace_s: float) -> None:
-        self.ending = True
-        for child in list(self.children.values()):
-            self.stop(child.directory, grace_s)
+        """Take no more, and stop every child."""
+        self.is_ending = True
+        self.gives_up_at = time.monotonic() + grace_s + LAST_TRIES_S
+        for child in self.children.values():
+            self.stop_child(child, grace_s)
+
+    def stop_child(self, child: Child, grace_s: float) -> None:
+        """Ask one child to end."""
+        if child.kill_at == math.inf:
+            processes.signal_group(child.pid, signal.SIGTERM)
+        child.kill_at = min(child.kill_at, time.monotonic() + grace_s)
+
+    # What happens by itself
 
     def kill_overdue(self) -> None:
+        """Kill those whose grace is over, again each second until they are gone."""
+        now = time.monotonic()
         for child in self.children.values():
-            if child.kill_at is not None and time.monotonic() >= child.kill_at:
-                _signal_group(child.pid, signal.SIGKILL)
-                child.kill_at = time.monotonic() + RETRY_S
+            if child.kill_at <= now:
+                processes.signal_group(child.pid, signal.SIGKILL)
+                child.kill_at = now + RETRY_S
 
     def reap(self) -> None:
+        """Take note of every process that has ended, and end what it has left behind."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                # Not reaped yet: until then no other process can get its id, or its group's.
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if ended is None:
                 return
+            pid = ended.si_pid
             child = self.children.pop(pid, None)
             if child is not None:
-                _signal_group(pid, signal.SIGKILL)  # what it has left behind in its group
-                self.unwritten.append((child.directory, _exit(status)))
+                processes.signal_group(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            if child is not None:
+                self.unwritten[child.directory] = processes.exit_document(status, time.time())
+                self.write_at = time.monotonic()
+                self.end_leftovers(child.directory)
+
+    def end_leftovers(self, directory: str) -> None:
+        """Kill orphans of an instance that has ended; they are reaped like any other child."""
+        for pid in processes.children():
+            if pid not in self.children and processes.belongs_to(pid, directory):
+                processes.signal_group(pid, signal.SIGKILL)
 
     def write_exits(self) -> None:
-        waiting, self.unwritten = self.unwritten, []
-        for directory, document in waiting:
+        """Write how processes ended; what a full disk does not take is tried again in a second."""
+        if time.monotonic() < self.write_at:
+            return
+        for directory, document in list(self.unwritten.items()):
             try:
-                _write(directory, "exit.json", document)
-            except FileNotFoundError:
+                processes.write_whole(directory, "exit.json", document)
+            except (FileNotFoundError, NotADirectoryError):
                 pass  # the instance is unwanted and its directory gone
             except OSError:
-                self.unwritten.append((directory, document))  # a full disk: again in a second
+                continue
+            del self.unwritten[directory]
+        self.write_at = time.monotonic() + RETRY_S if self.unwritten else math.inf
 
 
-def _told(child: Child) -> Dict[str, Any]:
-    return {"directory": child.directory, "pid": child.pid, "start_time": child.start_time}
+def _grace_s(request: Document) -> float:
+    grace_s = float(request["grace_s"])
+    if not 0 <= grace_s <= MOST_GRACE_S:
+        raise ValueError("grace_s is from 0 to %d" % MOST_GRACE_S)
+    return grace_s
 
 
-def _exit(status: int) -> Dict[str, Any]:
-    signaled = os.WIFSIGNALED(status)
-    return {
-        "code": None if signaled else os.WEXITSTATUS(status),
-        "signal": signal.Signals(os.WTERMSIG(status)).name if signaled else None,
-        "at": time.time(),
-        "memory_kill": False,
-    }
+def _wrong(why: str) -> Document:
+    return {"ok": False, "error": why}
 
 
-def _signal_group(pid: int, number: int) -> None:
+def _complain(error: Exception) -> None:
     try:
-        os.killpg(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # gone already
-
-
-def _start_time(pid: int) -> int:
-    return int(_read("/proc/%d/stat" % pid).rpartition(")")[2].split()[19])
-
-
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
-def _write(directory: str, name: str, document: Dict[str, Any]) -> None:
-    temporary = os.path.join(directory, "." + name)
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, os.path.join(directory, name))
-
-
-def _listen(path: str) -> socket.socket:
-    """Listen at `path`; ends the program when another keeper answers there."""
-    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        probe.connect(path)
-        sys.exit("a keeper already listens at %s" % path)
+        sys.stderr.write("keeper: %r\n" % error)
+        sys.stderr.flush()
     except OSError:
-        pass
-    finally:
-        probe.close()
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    previous = os.umask(0o077)
-    listener.bind(path)
-    os.umask(previous)
-    listener.listen(64)
-    listener.setblocking(False)
-    return listener
+        pass  # a full disk
+
+
+def arguments(words: List[str]) -> Tuple[str, str]:
+    """Read the socket's path and the keeper's name; argparse would be a quarter of its memory."""
+    given = {"--socket": "", "--name": "plain"}
+    for number in range(0, len(words), 2):
+        option, value = words[number], "".join(words[number + 1 : number + 2])
+        if option not in given or not value:
+            sys.exit(USAGE)
+        given[option] = value
+    if not given["--socket"]:
+        sys.exit(USAGE)
+    return given["--socket"], given["--name"]
+
+
+def _open_standard() -> None:
+    """Have the first three descriptors open: what is opened later must not be taken for one of them in a child."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
 
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="hostmaker keeper")
-    parser.add_argument("--socket", required=True)
-    arguments = parser.parse_args()
+    path, name = arguments(sys.argv[1:])
+    os.umask(0o077)
+    _open_standard()
     if os.getpid() != os.getsid(0):
-        os.setsid()
-    Keeper(arguments.socket).run()
+        try:
+            os.setsid()
+        except PermissionError:
+            pass  # the leader of a group already, as under a shell: it has no other members
+    Keeper(path, name).run()
 
 
 if __name__ == "__main__":

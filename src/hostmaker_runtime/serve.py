@@ -18,53 +18,9 @@ from typing import Any
 
 DEFAULT_MAX_BODY = 6 * 1024 * 1024
 LARGEST_MAX_BODY = 20 * 1024 * 1024
+MOST_THREADS = 256
 END_GRACE_S = 25.0  # the platform kills after 30
-
-
-def _import_own_package() -> None:
-    """Make `hostmaker_runtime` importable without putting any directory of ours before the model's on the path."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    if sys.path and os.path.abspath(sys.path[0] or ".") == here:
-        del sys.path[0]
-    spec = importlib.util.spec_from_file_location(
-        "hostmaker_runtime", os.path.join(here, "__init__.py"), submodule_search_locations=[here]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hostmaker_runtime"] = module
-    spec.loader.exec_module(module)
-
-
-def _threads() -> int:
-    named = os.environ.get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
-    return max(1, int(named)) if named.isdigit() else max(2, os.cpu_count() or 1)
-
-
-def _max_body() -> int:
-    named = os.environ.get("MAX_CONTENT_LENGTH", "")
-    return min(int(named), LARGEST_MAX_BODY) if named.isdigit() else DEFAULT_MAX_BODY
-
-
-async def _serve(path: str, handler: Any) -> None:
-    from hostmaker_runtime.http_server import Connection, Server
-
-    loop = asyncio.get_running_loop()
-    server = Server(handler.invoke, _threads(), _max_body())
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if os.path.exists(path):
-        os.unlink(path)
-    listener = await loop.create_unix_server(lambda: Connection(server), path, backlog=512)
-    os.chmod(path, 0o600)
-    gc.collect()
-    gc.freeze()
-    print("[hostmaker-runtime] listening", flush=True)
-    await stop.wait()
-    listener.close()
-    await server.end(END_GRACE_S)
-    server.pool.shutdown(wait=False)
+BACKLOG = 512
 
 
 def main() -> None:
@@ -74,19 +30,73 @@ def main() -> None:
     parser.add_argument("--model-dir", required=True)
     parser.add_argument("--handler", required=True)
     arguments = parser.parse_args()
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # Whole lines in one write each, also under PYTHONUNBUFFERED, which would write each piece by itself.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
+    # Before the model's code is on the path, which may have modules with the names of the standard library's.
+    importlib.import_module("hostmaker_runtime.http_server")
     handlers = importlib.import_module("hostmaker_runtime.handlers." + arguments.handler)
+    loop = _new_loop()
     handler = handlers.load(arguments.model_dir)
-    loop: asyncio.AbstractEventLoop
-    try:
-        import uvloop
-
-        loop = uvloop.new_event_loop()
-    except ImportError:  # the standard loop does as well, only slower
-        loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.run_until_complete(_serve(arguments.socket, handler))
+    sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)  # a prediction that hangs in a thread must not hold up the end
+
+
+async def _serve(path: str, handler: Any) -> None:
+    from hostmaker_runtime.connection import Connection
+    from hostmaker_runtime.http_server import Server
+    from hostmaker_runtime.unix_socket import listening_socket, unlink
+
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = Server(handler.routes(), handler.failure, _threads(), _max_body())
+    listener = await loop.create_unix_server(lambda: Connection(server), sock=listening_socket(path, BACKLOG))
+    gc.collect()
+    gc.freeze()  # the model is no garbage; collections need not look at it again
+    print("[hostmaker-runtime] listening", flush=True)
+    await stop.wait()
+    listener.close()
+    unlink(path)
+    await server.end(END_GRACE_S)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # the standard loop does as well, only slower
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def _threads() -> int:
+    named = os.environ.get("SAGEMAKER_MODEL_SERVER_WORKERS", "")
+    return min(max(1, int(named)), MOST_THREADS) if named.isdigit() else max(2, os.cpu_count() or 1)
+
+
+def _max_body() -> int:
+    named = os.environ.get("MAX_CONTENT_LENGTH", "")
+    return min(int(named), LARGEST_MAX_BODY) if named.isdigit() else DEFAULT_MAX_BODY
+
+
+def _import_own_package() -> None:
+    """Make `hostmaker_runtime` importable without any directory of ours on the path, where it would hide modules."""
+    here = os.path.dirname(os.path.realpath(__file__))
+    if sys.path and os.path.realpath(sys.path[0] or ".") == here:
+        del sys.path[0]
+    spec = importlib.util.spec_from_file_location(
+        "hostmaker_runtime", os.path.join(here, "__init__.py"), submodule_search_locations=[here]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["hostmaker_runtime"] = module
+    spec.loader.exec_module(module)
 
 
 if __name__ == "__main__":

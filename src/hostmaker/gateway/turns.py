@@ -104,7 +104,7 @@ class Turns:
             case Kind.STORE:
                 self.work = StoreCall(self, shared, request)
             case _:
-                assert_never(request.kind)
+                assert_never(request.route.kind)
         self.work.start()
 
     def go_on(self) -> None:
@@ -173,7 +173,7 @@ class Turns:
             case Kind.STORE:
                 own, body = answers.s3_error(error.code, error.message)
             case _:
-                assert_never(request.kind)
+                assert_never(request.route.kind)
         if status == 503:
             own += b"Retry-After: 1\r\n"
         self.answer(status, own + fields, body)
