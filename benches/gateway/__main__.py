@@ -14,7 +14,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -137,9 +136,7 @@ def _request(port: int) -> bytes:
 
 def _tell(fronts: list[Front]) -> None:
     base = fronts[0].rounds if fronts[0].name == "HAProxy" else None
-    built = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    how = "optimised" if "--enable-optimizations" in built or "-flto" in built else "not known to be optimised"
-    print(f"Python {sys.version.split()[0]}, a build that is {how}")
+    print(f"Python {sys.version}")
     print(f"CPU of the process in front, microseconds per request ({len(BODY)} B, {CONNECTIONS} connections)")
     for front in fronts:
         line = f"{front.name:30} {statistics.median(front.rounds):6.1f}"

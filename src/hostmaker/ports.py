@@ -40,11 +40,19 @@ class Verification(Protocol):
 class Authenticator(Protocol):
     """Verifies signatures."""
 
-    def begin(self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], now: float) -> Verification:
+    def begin(
+        self,
+        method: str,
+        target: bytes,
+        authorization: bytes,
+        names: tuple[bytes, ...],
+        values: Sequence[bytes],
+        now: float,
+    ) -> Verification:
         """Start the check of a request; `target` is the raw path and query, `now` real Unix seconds.
 
-        Header names come in lower case, in the order of arrival, values as sent. Raises `domain.errors.AuthError` at
-        once for what the head alone shows.
+        `authorization` is the value of that header, empty when there is none. Header names come in lower case, in the
+        order of arrival, values as sent. Raises `domain.errors.AuthError` at once for what the head alone shows.
         """
         ...
 

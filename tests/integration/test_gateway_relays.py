@@ -6,7 +6,7 @@ import asyncio
 import resource
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -125,9 +125,19 @@ class Keys:
         self.heads: list[tuple[str, bytes, list[tuple[bytes, bytes]]]] = []
         self.bodies: list[bytes] = []
 
-    def begin(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]], now: float) -> Keys:
+    def begin(
+        self,
+        method: str,
+        target: bytes,
+        authorization: bytes,
+        names: Sequence[bytes],
+        values: Sequence[bytes],
+        now: float,
+    ) -> Keys:
+        headers = list(zip(names, values, strict=True))
         self.heads.append((method, target, headers))
-        if dict(headers).get(b"authorization", b"") == b"":
+        assert authorization == dict(headers).get(b"authorization", b"")
+        if not authorization:
             raise AuthError("MissingAuthenticationTokenException", "Missing Authentication Token")
         self.bodies.append(b"")
         return self

@@ -6,10 +6,8 @@ Source: AWS General Reference, "Create a canonical request".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-Headers = Sequence[tuple[bytes, bytes]]
 UNRESERVED_PATH = re.compile(r"[A-Za-z0-9_.~/-]*").fullmatch
 BLANKS = re.compile(rb"[ \t]{2,}|\t").search
 
@@ -38,22 +36,8 @@ def canonical_query(query: str, without: str | None) -> str:
     return "&".join([f"{name}={value}" for name, value in pairs])
 
 
-def canonical_headers(names: Sequence[str], headers: Headers, found: Mapping[bytes, bytes]) -> str | None:
-    """Give the signed headers a line each, blanks folded, repeated ones joined; None when one is not there."""
-    lines = []
-    is_plain = len(found) == len(headers)
-    for name in names:
-        key = name.encode("latin-1")
-        value = found.get(key)
-        if value is None:
-            return None
-        if not is_plain:
-            value = b",".join([_folded(each) for other, each in headers if other == key])
-        lines.append(f"{name}:{_folded(value).decode('latin-1')}\n")
-    return "".join(lines)
-
-
-def _folded(value: bytes) -> bytes:
+def folded(value: bytes) -> bytes:
+    """Give a header's value without blanks around it, and one for several within."""
     return b" ".join(value.split()) if BLANKS(value) else value.strip()
 
 

@@ -19,48 +19,52 @@ LONGEST_PRESIGNED_S = 604800
 SCOPE_PART = re.compile(r"[A-Za-z0-9-]{1,64}").fullmatch
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A signature with what it claims; nothing of it is verified.
+    """What a signature claims of its caller; nothing of it is verified.
 
     `scope` is DATE/REGION/SERVICE/aws4_request; `expires_s` is None in the header form.
     """
 
     access_key_id: str
     scope: str
+    date: str
     region: str
     service: str
-    stamp: str
     signed_headers: str
-    signature: str
     expires_s: int | None
 
-    def check_time(self, now: float) -> None:
+    def check_time(self, stamp: str, now: float) -> None:
         """Refuse what was signed too long ago, or in the future; `now` is real Unix seconds. Raises AuthError."""
-        at = _seconds(self.stamp)
+        if stamp[:8] != self.date:
+            raise invalid(
+                self.service,
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+                f"'{self.date}' != '{stamp[:8]}', from '{stamp}'.",
+            )
+        at = _seconds(stamp)
         if at is None:
             raise incomplete(
                 self.service,
-                f"Date must be in ISO-8601 'basic format'. Got '{self.stamp}'. "
-                "See http://en.wikipedia.org/wiki/ISO_8601",
+                f"Date must be in ISO-8601 'basic format'. Got '{stamp}'. See http://en.wikipedia.org/wiki/ISO_8601",
             )
         if at > now + SKEW_S:
             latest = f"{_stamp(now + SKEW_S)} ({_stamp(now)} + 5 min.)"
-            raise invalid(self.service, f"Signature not yet current: {self.stamp} is still later than {latest}")
+            raise invalid(self.service, f"Signature not yet current: {stamp} is still later than {latest}")
         if self.expires_s is not None:
             if now > at + self.expires_s:
                 raise invalid(
                     self.service,
-                    f"Signature expired: {self.stamp} is now earlier than {_stamp(now - self.expires_s)} "
+                    f"Signature expired: {stamp} is now earlier than {_stamp(now - self.expires_s)} "
                     f"({_stamp(now)} - {self.expires_s} s.)",
                 )
         elif at < now - SKEW_S:
             earliest = f"{_stamp(now - SKEW_S)} ({_stamp(now)} - 5 min.)"
-            raise invalid(self.service, f"Signature expired: {self.stamp} is now earlier than {earliest}")
+            raise invalid(self.service, f"Signature expired: {stamp} is now earlier than {earliest}")
 
 
-def claim_of_header(authorization: str, found: Mapping[bytes, bytes]) -> Claim:
-    """Read the header form; raises AuthError for one that is not whole."""
+def claim_of_header(authorization: str, stamp: str) -> tuple[Claim, str]:
+    """Read the header form: claim and signature. Raises AuthError for one that is not whole; an empty stamp is none."""
     algorithm, _, rest = authorization.partition(" ")
     service = _service_of(rest)
     if algorithm != ALGORITHM:
@@ -74,18 +78,17 @@ def claim_of_header(authorization: str, found: Mapping[bytes, bytes]) -> Claim:
             raise incomplete(
                 service, f"Authorization header requires '{name}' parameter. Authorization={authorization}"
             )
-    stamp = found[b"x-amz-date"].decode("latin-1") if b"x-amz-date" in found else _stamp_of_date(found.get(b"date"))
     if not stamp:
         raise incomplete(
             service,
             "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. "
             f"Authorization={authorization}",
         )
-    return _claim(fields["Credential"], stamp, fields["SignedHeaders"], fields["Signature"], None)
+    return _claim(fields["Credential"], fields["SignedHeaders"], None), fields["Signature"]
 
 
-def claim_of_query(query: str) -> Claim:
-    """Read the presigned form; raises AuthError for one that is not whole."""
+def claim_of_query(query: str) -> tuple[Claim, str, str]:
+    """Read the presigned form: claim, signature and stamp. Raises AuthError for one that is not whole."""
     fields: dict[str, str] = {}
     for part in query.split("&"):
         name, _, value = part.partition("=")
@@ -101,13 +104,8 @@ def claim_of_query(query: str) -> Claim:
     expires = fields["X-Amz-Expires"]
     if not (expires.isascii() and expires.isdigit() and len(expires) <= 6 and 0 < int(expires) <= LONGEST_PRESIGNED_S):
         raise incomplete(service, f"X-Amz-Expires is 1 to {LONGEST_PRESIGNED_S} seconds, not '{expires}'.")
-    return _claim(
-        fields["X-Amz-Credential"],
-        fields["X-Amz-Date"],
-        fields["X-Amz-SignedHeaders"],
-        fields["X-Amz-Signature"],
-        int(expires),
-    )
+    claim = _claim(fields["X-Amz-Credential"], fields["X-Amz-SignedHeaders"], int(expires))
+    return claim, fields["X-Amz-Signature"], fields["X-Amz-Date"]
 
 
 def scope_of(headers: Mapping[bytes, bytes], query: str) -> tuple[str, str] | None:
@@ -121,7 +119,7 @@ def scope_of(headers: Mapping[bytes, bytes], query: str) -> tuple[str, str] | No
     return (parts[2], parts[3]) if found and len(parts) >= 4 else None
 
 
-def _claim(credential: str, stamp: str, signed_headers: str, signature: str, expires_s: int | None) -> Claim:
+def _claim(credential: str, signed_headers: str, expires_s: int | None) -> Claim:
     parts = credential.split("/")
     if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts):
         raise incomplete(
@@ -134,14 +132,8 @@ def _claim(credential: str, stamp: str, signed_headers: str, signature: str, exp
         raise invalid(service, f"Credential should be scoped to a valid region and service, not '{region}/{service}'.")
     if not signed_headers.isascii():
         raise incomplete(service, f"SignedHeaders must be names of headers, not '{signed_headers}'.")
-    if stamp[:8] != date:
-        raise invalid(
-            service,
-            "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
-            f"'{date}' != '{stamp[:8]}', from '{stamp}'.",
-        )
     scope = credential[len(access_key_id) + 1 :]
-    return Claim(access_key_id, scope, region, service, stamp, signed_headers, signature, expires_s)
+    return Claim(access_key_id, scope, date, region, service, signed_headers, expires_s)
 
 
 def _service_of(authorization: str) -> str:
@@ -150,9 +142,9 @@ def _service_of(authorization: str) -> str:
     return parts[3] if len(parts) > 3 else ""
 
 
-def _stamp_of_date(date: bytes | None) -> str:
+def stamp_of_date(date: bytes) -> str:
     """Give the stamp that a `Date` header stands for, where there is no `X-Amz-Date`; empty when it stands for none."""
-    text = (date or b"").decode("latin-1").strip()
+    text = date.decode("latin-1").strip()
     if _seconds(text) is not None:
         return text
     try:

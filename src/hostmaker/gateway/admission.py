@@ -31,17 +31,19 @@ def examine(request: Request, parser: Parser, shared: Shared, most_bytes: int) -
     raw, shape = request.raw, request.shape
     if most_bytes > MOST_HEAD_BYTES and len(request.target) + sum(map(len, raw)) + 2 * len(raw) > MOST_HEAD_BYTES:
         return 431, b"The head of a request can have 64 KiB."
-    version = parser.get_http_version()
-    if version != "1.1":
-        if version != "1.0":
+    request.keep_alive = parser.should_keep_alive()
+    # Whoever keeps a connection alive without a word about it speaks HTTP/1.1, and asks for no other protocol.
+    if not (shape.is_simple and request.keep_alive):
+        version = parser.get_http_version()
+        if version not in ("1.0", "1.1"):
             return 505, b"This server speaks HTTP/1.1."
-        request.is_old = True
+        request.is_old = version == "1.0"
+        if parser.should_upgrade():
+            return 400, b"Upgrade is not supported here."
     if shape.refusal is not None:
         return shape.refusal
     if not request.target.startswith(b"/"):
         return 400, b"The target of a request is a path here."
-    if parser.should_upgrade():
-        return 400, b"Upgrade is not supported here."
     if shape.is_simple:
         return None if raw[shape.host_at] in shared.doors.known else shared.doors.refusal(raw[shape.host_at], None)
     return _special(request) or shared.doors.refusal(raw[shape.host_at], request.header(b"origin"))
@@ -73,7 +75,7 @@ def admit(request: Request, method: bytes, shared: Shared, is_private: bool) -> 
             raise oversize(request)
         if shared.authenticator is not None and not is_private and not _is_open(request):
             request.verification = shared.authenticator.begin(
-                route.method, request.target, request.fields(), shared.real_time()
+                route.method, request.target, authorization, shape.names, raw[1::2], shared.real_time()
             )
     except ApiError as error:
         request.error = error

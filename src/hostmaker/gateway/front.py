@@ -134,8 +134,6 @@ class Front(asyncio.Protocol):
         if refusal is not None:
             self._refuse(*refusal)
             return
-        if not parser.should_keep_alive():
-            request.keep_alive = False
         admission.admit(request, parser.get_method(), shared, self._is_private)
         if request.route.kind is Kind.STORE and self._turns.is_free():
             self._turns.serve(request)

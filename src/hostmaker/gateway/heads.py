@@ -7,7 +7,8 @@ MOST_KNOWN = 1000
 MOST_KNOWN_BYTES = 4096  # of one head's names
 ONCE = frozenset((b"host", b"content-length", b"transfer-encoding", b"authorization", b"x-amz-date", b"content-type"))
 # With one of these there is more to look at than the names.
-SPECIAL = frozenset((b"transfer-encoding", b"expect", b"origin", b"upgrade"))
+SPECIAL = frozenset((b"transfer-encoding", b"expect", b"origin", b"upgrade", b"connection"))
+TOP = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-Amzn-RequestId: %b\r\n"
 API_PREFIX = b"x-amzn-sagemaker-"
 
 # What a model's process gets to see, by the name it came under. Everything else stays here: signatures, cookies.
@@ -24,6 +25,21 @@ FORWARDED_TO_STREAMS = {
     **{name: line for name, line in FORWARDED.items() if name != b"accept"},
     b"x-amzn-sagemaker-accept": b"Accept: ",
 }
+
+
+class Forwarded:
+    """The head that an instance gets, but for the values: the length, the request's id, then those at `places`."""
+
+    __slots__ = ("places", "template")
+
+    def __init__(self, sent_as: dict[bytes, bytes], at: dict[bytes, int]) -> None:
+        self.places = tuple(at[name] for name in sent_as if name in at)
+        lines = (b"%b%%b\r\n" % line for name, line in sent_as.items() if name in at)
+        self.template = TOP + b"".join(lines) + b"\r\n"
+
+    def head(self, length: int, ident: bytes, raw: list[bytes]) -> bytes:
+        """Give it for one request; `raw` are names and values in turn."""
+        return self.template % (length, ident, *[raw[at] for at in self.places])
 
 
 class Shape:
@@ -45,8 +61,8 @@ class Shape:
         self.host_at = self.at.get(b"host", 0)
         self.length_at = self.at.get(b"content-length", 0)
         self.authorization_at = self.at.get(b"authorization", 0)
-        self.forwarded = self._lines(FORWARDED)
-        self.forwarded_to_streams = self._lines(FORWARDED_TO_STREAMS)
+        self.forwarded = Forwarded(FORWARDED, self.at)
+        self.forwarded_to_streams = Forwarded(FORWARDED_TO_STREAMS, self.at)
 
     def _refusal(self, present: frozenset[bytes]) -> tuple[int, bytes] | None:
         if len(self.names) > MOST_FIELDS:
@@ -57,9 +73,6 @@ class Shape:
             if self.names.count(name) > 1:
                 return 400, b"The header %b comes twice." % name
         return None
-
-    def _lines(self, sent_as: dict[bytes, bytes]) -> tuple[tuple[int, bytes], ...]:
-        return tuple((self.at[name], line) for name, line in sent_as.items() if name in self.at)
 
 
 _known: dict[tuple[bytes, ...], Shape] = {}

@@ -21,7 +21,6 @@ STREAM_TIMED_OUT = "Your model primary did not complete sending the inference re
 EVENT_STREAM = b"Content-Type: application/vnd.amazon.eventstream\r\n"
 UNSUPPORTED_HERE = "not supported by this version of Hostmaker"
 
-TOP = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-Amzn-RequestId: %b\r\n"
 RETURNED = {
     b"x-amzn-sagemaker-custom-attributes": b"X-Amzn-SageMaker-Custom-Attributes",
     b"x-amzn-sagemaker-session-id": b"X-Amzn-SageMaker-New-Session-Id",
@@ -102,18 +101,12 @@ class Invocation:
     def _send(self, choice: Choice[HttpPeer]) -> None:
         body = self._request.body
         self.body = body if type(body) is bytes else self._request.whole_body()
-        self.head = self._head(len(self.body))
+        shape = self._request.shape
+        forwarded = shape.forwarded_to_streams if self.is_streamed else shape.forwarded
+        self.head = forwarded.head(len(self.body), self._request.ident, self._request.raw)
         self.deadline = self._shared.steady() + self._shared.invocation_limit_s
         self.is_over = False
         choice.instance.peer.send(self, choice.fresh)
-
-    def _head(self, length: int) -> bytes:
-        shape, raw = self._request.shape, self._request.raw
-        lines = [TOP % (length, self._request.ident)]
-        for at, line in shape.forwarded_to_streams if self.is_streamed else shape.forwarded:
-            lines += line, raw[at], b"\r\n"
-        lines.append(b"\r\n")
-        return b"".join(lines)
 
     # The instance
 
