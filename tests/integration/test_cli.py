@@ -22,6 +22,7 @@ def ask(*words: str) -> subprocess.CompletedProcess[str]:
 def test_env_points_clients_here(server: Server) -> None:
     told = ask("env", "--data-dir", str(server.data_dir)).stdout.splitlines()
     assert f"export AWS_ENDPOINT_URL={server.ready['endpoint_url']}" in told
+    assert "unset AWS_SESSION_TOKEN AWS_PROFILE" in told
     assert f"export AWS_SECRET_ACCESS_KEY={server.ready['secret_access_key']}" in told
     assert json.loads(ask("env", "--data-dir", str(server.data_dir), "--json").stdout)["AWS_REGION"] == "us-east-1"
 

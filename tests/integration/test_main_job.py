@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 from botocore.exceptions import ClientError
@@ -168,6 +169,16 @@ def test_lists_tags_and_names(server: Server, endpoint: str) -> None:
 
 def test_who_calls(server: Server) -> None:
     assert server.client("sts").get_caller_identity()["Account"] == "123456789012"
+
+
+def test_an_assumed_role_reaches_the_object_store(server: Server, endpoint: str) -> None:
+    arn = "arn:aws:iam::123456789012:role/service"
+    role = server.client("sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+    session = boto3.Session(role["AccessKeyId"], role["SecretAccessKey"], role["SessionToken"], "us-east-1")
+    s3 = session.client("s3", endpoint_url=server.ready["endpoint_url"])
+    s3.create_bucket(Bucket="of-a-role")
+    s3.put_object(Bucket="of-a-role", Key="k", Body=b"x")
+    assert s3.get_object(Bucket="of-a-role", Key="k")["Body"].read() == b"x"
     with pytest.raises(ClientError) as caught:
         server.client("sagemaker", aws_secret_access_key="wrong").list_models()
     assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"

@@ -38,7 +38,7 @@ def test_an_assumed_role_is_the_callers_own_key() -> None:
     credentials = given["Credentials"]
     assert credentials["AccessKeyId"] == CALLER.access_key_id
     assert credentials["SecretAccessKey"] == "secret of AKIAEXAMPLEEXAMPLE"
-    assert credentials["SessionToken"]
+    assert credentials["SessionToken"] == ""
     assert credentials["Expiration"] == NOW + timedelta(seconds=900)
     assert given["AssumedRoleUser"]["Arn"] == "arn:aws:sts::123456789012:assumed-role/Sage/s"
     assert given["AssumedRoleUser"]["AssumedRoleId"].endswith(":s")

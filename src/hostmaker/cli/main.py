@@ -90,6 +90,7 @@ def env(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         return
     for name, value in variables.items():
         typer.echo(f"export {name}={value}")
+    typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE")
 
 
 @app.command()
