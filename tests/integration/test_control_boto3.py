@@ -82,7 +82,7 @@ class Server:
         assert endpoint is not None
         recorded = endpoint.recorded
         for action in actions:
-            recorded = apply(recorded, action, START + timedelta(seconds=60), 1)
+            recorded = apply(recorded, action, START + timedelta(seconds=60), 60.0, 1)
         assert self.store.record(recorded, endpoint.desired.generation)
 
     def get(self, path: str) -> Any:

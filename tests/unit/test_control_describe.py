@@ -43,7 +43,7 @@ def endpoint_of(*variants: dict[str, Any], **sent: Any) -> Endpoint:
 def act(endpoint: Endpoint, *actions: Any) -> Endpoint:
     recorded = endpoint.recorded
     for action in actions:
-        recorded = apply(recorded, action, LATER, 7)
+        recorded = apply(recorded, action, LATER, 0.0, 7)
     return replace(endpoint, recorded=recorded)
 
 

@@ -55,7 +55,7 @@ class TinyWorld:
         actions = decide(self.endpoint, self.observed(), LIMITS).actions
         recorded = self.endpoint.recorded
         for action in actions:
-            recorded = apply(recorded, action, NOW, 7)
+            recorded = apply(recorded, action, NOW, 0.0, 7)
             self.removed = self.removed or isinstance(action, Remove)
         self.endpoint = replace(self.endpoint, recorded=recorded)
         return 0 if self.removed else len(actions)

@@ -66,7 +66,10 @@ class MemberPhase(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One instance of a fleet as recorded. `ordinal` counts the starts of its variant, from 0."""
+    """One instance of a fleet as recorded. `ordinal` counts the starts of its variant, from 0.
+
+    `image` is what it is pinned to: the variant's resolved image, for all but those that resolve it.
+    """
 
     instance_id: str
     variant: str
@@ -76,6 +79,7 @@ class Member:
     since: datetime
     socket: str | None = None
     withdrawn_at_version: int | None = None
+    image: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,11 @@ class Recorded:
     modified: datetime
     members: tuple[Member, ...] = ()
     next_ordinal: dict[str, int] = field(default_factory=dict)  # by variant
-    failures: dict[str, int] = field(default_factory=dict)  # by variant: failed instances since the last healthy one
+    failures: dict[str, int] = field(default_factory=dict)  # by variant: replacements that failed in a row
     images: dict[str, ResolvedImage] = field(default_factory=dict)  # by variant
     failure_reason: str | None = None
+    failures_counted_to: dict[str, int] = field(default_factory=dict)  # by variant: its next ordinal at that time
+    replacements: dict[str, tuple[float, ...]] = field(default_factory=dict)  # by variant: steady seconds, last minute
 
 
 @dataclass(frozen=True, slots=True)

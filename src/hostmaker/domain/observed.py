@@ -16,6 +16,7 @@ class Observed:
     `acknowledged` is the lowest table version that every living gateway serves (None: no gateway lives, so none holds
     a request). `outstanding` gives requests inside an instance by slot. `age_s` gives real seconds for which each timer
     of `planner.endpoint.timers` has been running. `desired_generation` is that of the set last put to the node.
+    `steady` is in seconds since the machine started.
     """
 
     now: datetime
@@ -25,6 +26,7 @@ class Observed:
     outstanding: Mapping[int, int] = field(default_factory=dict)
     age_s: Mapping[str, float] = field(default_factory=dict)
     free_slots: tuple[int, ...] = ()
+    steady: float = 0.0
 
     def fact(self, instance_id: str) -> InstanceFact | None:
         """Give what the node said of an instance."""

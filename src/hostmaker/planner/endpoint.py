@@ -11,7 +11,20 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias, assert_never
 
-from hostmaker.domain.actions import Action, Admit, Forget, Launch, Remove, Resolve, SetStatus, Stop, Suspend, Withdraw
+from hostmaker.domain.actions import (
+    MINUTE_S,
+    Action,
+    Admit,
+    Forget,
+    Launch,
+    Remove,
+    Resolve,
+    SetStatus,
+    Stop,
+    Suspend,
+    Withdraw,
+    recent_replacements,
+)
 from hostmaker.domain.endpoint import DesiredVariant, Endpoint, EndpointStatus, Member, MemberPhase, ResolvedImage
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceState, Known
 from hostmaker.domain.observed import Observed
@@ -19,6 +32,7 @@ from hostmaker.kit.backoff import backoff_s
 from hostmaker.planner.failure import failure_reason
 
 Actions: TypeAlias = Iterator[Action]
+LEAST_WAIT_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,10 @@ class Limits:
     drain_s: float = 60.0
     replace_first_s: float = 1.0
     replace_longest_s: float = 60.0
+    starts_a_minute: int = (
+        10  # replacements of a variant; or as many as it has instances, so that each can be lost once
+    )
+    settled_s: float = 10.0  # in service, after which a failure is the first one again
     out_of_service_s: float = 300.0
 
 
@@ -101,7 +119,7 @@ def _serve(endpoint: Endpoint, seen: Observed, limits: Limits) -> Actions:
             case MemberPhase.LAUNCHED:
                 yield from _watch_launched(member, seen)
             case MemberPhase.IN_SERVICE:
-                yield from _watch_serving(member, seen)
+                yield from _watch_serving(member, seen, limits)
             case MemberPhase.WITHDRAWN | MemberPhase.STOPPED:
                 yield from _leave(member, seen, limits)
             case _:
@@ -110,7 +128,8 @@ def _serve(endpoint: Endpoint, seen: Observed, limits: Limits) -> Actions:
     for wanted in endpoint.desired.variants:
         if _wait_s(endpoint, wanted.variant.name, seen, limits) > 0:
             continue
-        for _, slot in zip(range(_missing(endpoint, wanted)), slots, strict=False):
+        number = min(_missing(endpoint, wanted), _starts_left(endpoint, wanted, seen, limits))
+        for _, slot in zip(range(number), slots, strict=False):
             yield Launch(wanted.variant.name, slot, "an instance is missing")
     yield from _judge_service(endpoint, seen, limits)
 
@@ -146,15 +165,16 @@ def _watch_launched(member: Member, seen: Observed) -> Actions:
         yield Stop(member.instance_id, (fact.failure or _no_cause(fact)).cause, failed=True)
 
 
-def _watch_serving(member: Member, seen: Observed) -> Actions:
+def _watch_serving(member: Member, seen: Observed, limits: Limits) -> Actions:
     fact = seen.fact(member.instance_id)
     if fact is None:
         return
+    settled = _age_s(member, seen) >= limits.settled_s
     match fact.state:
         case InstanceState.UNHEALTHY:
-            yield Withdraw(member.instance_id, "three pings in a row failed")
+            yield Withdraw(member.instance_id, "three pings in a row failed", True, settled)
         case InstanceState.FAILED | InstanceState.GONE:
-            yield Withdraw(member.instance_id, (fact.failure or _no_cause(fact)).cause)
+            yield Withdraw(member.instance_id, (fact.failure or _no_cause(fact)).cause, True, settled)
         case InstanceState.PREPARING | InstanceState.STARTING:
             yield Suspend(member.instance_id, "it is being started again")
         case InstanceState.HEALTHY | InstanceState.STOPPING:
@@ -178,9 +198,9 @@ def _leave(member: Member, seen: Observed, limits: Limits) -> Actions:
     acknowledged = seen.acknowledged is None or seen.acknowledged >= version
     idle = seen.outstanding.get(member.slot, 0) == 0
     if acknowledged and idle:
-        yield Stop(member.instance_id, "drained", failed=_has_failed(fact))
+        yield Stop(member.instance_id, "drained")
     elif _age_s(member, seen) >= limits.drain_s:
-        yield Stop(member.instance_id, f"the drain limit of {limits.drain_s:g} s is over", failed=_has_failed(fact))
+        yield Stop(member.instance_id, f"the drain limit of {limits.drain_s:g} s is over")
 
 
 def _resolve(endpoint: Endpoint, seen: Observed) -> Actions:
@@ -216,9 +236,11 @@ def _look_again(endpoint: Endpoint, seen: Observed, limits: Limits) -> float | N
         waits.append(0.05)  # outstanding counts are read, not told
     if endpoint.recorded.status in (EndpointStatus.IN_SERVICE, EndpointStatus.OUT_OF_SERVICE):
         waits += [_wait_s(endpoint, v.variant.name, seen, limits) for v in endpoint.desired.variants]
+        waits += [_start_wait_s(endpoint, v, seen) for v in endpoint.desired.variants if _missing(endpoint, v) > 0]
         if endpoint.recorded.status is EndpointStatus.IN_SERVICE and _unserved(endpoint):
             waits.append(1.0)
-    return min((wait for wait in waits if wait > 0), default=None)
+    # Never so short that the clock might stand still between two looks.
+    return min((max(wait, LEAST_WAIT_S) for wait in waits if wait > 0), default=None)
 
 
 def _missing(endpoint: Endpoint, wanted: DesiredVariant) -> int:
@@ -244,6 +266,18 @@ def _wait_s(endpoint: Endpoint, variant: str, seen: Observed, limits: Limits) ->
     return max(0.0, backoff_s(failures - 2, limits.replace_first_s, limits.replace_longest_s) - age)
 
 
+def _starts_left(endpoint: Endpoint, wanted: DesiredVariant, seen: Observed, limits: Limits) -> int:
+    """Count the replacements that the present minute still has room for; each instance can be lost once at any time."""
+    recent = recent_replacements(endpoint.recorded, wanted.variant.name, seen.steady)
+    return max(limits.starts_a_minute, wanted.variant.initial_instance_count) - len(recent)
+
+
+def _start_wait_s(endpoint: Endpoint, wanted: DesiredVariant, seen: Observed) -> float:
+    """Seconds until the oldest replacement of the last minute no longer counts."""
+    recent = recent_replacements(endpoint.recorded, wanted.variant.name, seen.steady)
+    return min(recent, default=seen.steady - MINUTE_S) + MINUTE_S - seen.steady
+
+
 def _age_s(member: Member, seen: Observed) -> float:
     return seen.age_s.get(f"{member.instance_id}:{member.phase.value}", 0.0)
 
@@ -251,10 +285,6 @@ def _age_s(member: Member, seen: Observed) -> float:
 def _healthy(seen: Observed, member: Member) -> InstanceFact | None:
     fact = seen.fact(member.instance_id)
     return fact if fact is not None and fact.state is InstanceState.HEALTHY else None
-
-
-def _has_failed(fact: InstanceFact | None) -> bool:
-    return fact is not None and fact.state in (InstanceState.FAILED, InstanceState.GONE, InstanceState.UNHEALTHY)
 
 
 def _no_cause(fact: InstanceFact) -> InstanceFailure:

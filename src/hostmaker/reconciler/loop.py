@@ -26,7 +26,6 @@ from hostmaker.reconciler.ages import Ages
 from hostmaker.reconciler.project import Timeouts, routes, table_change, wanted_instances
 
 PASSES_PER_TURN = 20  # decisions that follow one another; the rest waits for the next turn of the event loop
-SLOTS_PER_ENDPOINT = 1024
 STORE_RETRY_S = 1.0
 
 log = logging.getLogger("hostmaker.reconciler")
@@ -125,15 +124,16 @@ class Reconciler:
 
     def _observe(self, endpoints: Sequence[Endpoint]) -> Observed:
         taken = [member.slot for endpoint in endpoints for member in endpoint.recorded.members]
-        clock = self._hands.clock
+        clock, steady = self._hands.clock, self._hands.clock.steady()
         names = [name for endpoint in endpoints for name in timers(endpoint)]
         return Observed(
             now=clock.now(),
             node=self._hands.node.seen(),
+            steady=steady,
             desired_generation=self._generation,
             acknowledged=self._hands.routes.acknowledged(),
             outstanding=self._hands.routes.outstanding(taken),
-            age_s=self._ages.read(names, clock.steady()),
+            age_s=self._ages.read(names, steady),
             free_slots=_free(endpoints),
         )
 
@@ -143,7 +143,7 @@ class Reconciler:
         """Keep what was decided; None when the desired state has changed meanwhile, and the decision is void."""
         recorded = endpoint.recorded
         for action in actions:
-            recorded = apply(recorded, action, seen.now, table_version)
+            recorded = apply(recorded, action, seen.now, seen.steady, table_version)
         if any(isinstance(action, Remove) for action in actions):
             self._hands.store.forget_endpoint(endpoint.desired.uid)
         elif not self._hands.store.record(recorded, endpoint.desired.generation):
@@ -168,5 +168,7 @@ class Reconciler:
 
 
 def _free(endpoints: Sequence[Endpoint]) -> tuple[int, ...]:
+    """Give as many as any one endpoint could want."""
     taken = {member.slot for endpoint in endpoints for member in endpoint.recorded.members}
-    return free_slots(taken, SLOTS_PER_ENDPOINT)
+    sizes = (sum(v.variant.initial_instance_count for v in each.desired.variants) for each in endpoints)
+    return free_slots(taken, max(sizes, default=0))

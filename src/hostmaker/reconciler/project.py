@@ -50,7 +50,6 @@ def table_change(
 
 def _spec(endpoint: Endpoint, member: Member, timeouts: Timeouts) -> InstanceSpec:
     wanted = _variant(endpoint, member.variant)
-    image = endpoint.recorded.images.get(member.variant)
     return InstanceSpec(
         instance_id=member.instance_id,
         region=endpoint.desired.region,
@@ -60,8 +59,7 @@ def _spec(endpoint: Endpoint, member: Member, timeouts: Timeouts) -> InstanceSpe
         instance_type=wanted.variant.instance_type,
         download_timeout=wanted.variant.download_timeout or timeouts.download,
         startup_timeout=wanted.variant.startup_timeout or timeouts.startup,
-        # The first members resolve the image, later ones are pinned to it.
-        resolved_image=image.resolved if image is not None and image.at <= member.since else None,
+        resolved_image=member.image,
     )
 
 

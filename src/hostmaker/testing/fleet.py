@@ -1,15 +1,17 @@
-"""A node without processes: the true life of instances (`fleet.instance`) on a clock that the test moves.
+"""A node without processes: agent, keeper and instance directories on a clock that the test moves.
 
-It stands at the port `Node`. An instance goes the `Course` that the test gives it; `kill`, `hang`, `recover` and
-`part` are the world's accidents. Nothing happens by itself: `advance` performs what is due, `next_at` says when
-something will be, and an instance that is simply healthy costs no events.
+It stands at the port `Node`. The life of instances is the true one (`fleet.instance`); an instance goes the `Course`
+that the test gives it; `kill`, `hang`, `kill_keeper`, `crash`, `part` are the world's accidents. Nothing happens by
+itself: `advance` performs what is due, `next_at` says when something will be, and an instance that is simply healthy
+costs no events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
 from typing import assert_never
 
 from hostmaker.domain.fleet import (
@@ -27,6 +29,8 @@ from hostmaker.fleet.instance import (
     EndPreparation,
     Event,
     Exited,
+    Found,
+    FoundFailed,
     Life,
     Pinged,
     PreparedOk,
@@ -39,9 +43,11 @@ from hostmaker.fleet.instance import (
     StopProcess,
     Tell,
     Unwanted,
+    describe_exit,
     step,
 )
 from hostmaker.kit.clock import Clock
+from hostmaker.testing.crash import CrashPoints
 
 DIGEST = "sha256:" + "0" * 64
 PREPARATION_ENDED = InstanceFailure(FailureKind.IMAGE, "Its preparation was ended.")
@@ -61,88 +67,134 @@ class Course:
     stop_s: float = 0.1
 
 
+class Doing(Enum):
+    """What an agent has under way for an instance."""
+
+    PREPARE = "prepare"
+    START = "start"
+    TELL_START = "tell start"
+    REMOVE = "remove"
+
+
 @dataclass(slots=True)
-class _Instance:
-    """One instance: its life, what is under way (by due second), and whether it answers pings."""
+class Process:
+    """A process below the keeper: it goes on without an agent."""
+
+    pid: int
+    began_at: float
+    exits_at: float | None = None
+    how: Exited = field(default_factory=lambda: Exited(code=1))  # it ends, when it does
+    ended: Exited | None = None
+    was_stopped: bool = False  # we asked it to end
+    hangs: bool = False
+
+
+@dataclass(slots=True)
+class Directory:
+    """What is on disk of an instance."""
 
     spec: InstanceSpec
-    course: Course
+    is_prepared: bool = False
+    process: Process | None = None
+    starts: int = 0
+    failure: InstanceFailure | None = None
+    health: tuple[int, bool] | None = None  # of which process
+    lines: list[str] = field(default_factory=list)
+
+    def running(self) -> Process | None:
+        """Give its process, if that runs."""
+        return self.process if self.process is not None and self.process.ended is None else None
+
+
+@dataclass(slots=True)
+class Runner:
+    """What an agent has in memory of an instance. `doing` gives the due second of what is under way."""
+
     life: Life
     since: datetime
-    pending: list[tuple[float, Event]] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    hangs: bool = False
-    is_prepared: bool = False
-
-    def answers(self, now: float) -> bool:
-        after = self.course.healthy_after_s
-        return not self.hangs and after is not None and now - self.life.started_at >= after
-
-    def next_at(self) -> float | None:
-        """Steady second of the next event; the pings of a healthy instance that go on answering are none."""
-        probe_at = self.life.probe_at
-        is_quiet = self.life.state is InstanceState.HEALTHY and not self.hangs and self.life.failed_pings == 0
-        times = [due for due, _ in self.pending]
-        if probe_at is not None and not is_quiet:
-            times.append(probe_at)
-        return min(times, default=None)
+    doing: dict[Doing, float] = field(default_factory=dict)
+    exit_to_tell: Exited | None = None
+    is_cancelled: bool = False
 
 
 class FakeFleet:
-    """A node in memory. `changed` is called when a fact has changed."""
+    """A node in memory. `changed` is called when a fact has changed, `told` for each line of an instance's log."""
 
     def __init__(
         self,
         clock: Clock,
         course: Callable[[InstanceSpec], Course] = lambda _: Course(),
         changed: Callable[[], None] = lambda: None,
+        told: Callable[[InstanceSpec, str], None] = lambda _spec, _line: None,
+        points: CrashPoints | None = None,
     ) -> None:
         self._clock = clock
         self._course = course
         self._changed = changed
-        self._generation = 0
-        self._instances: dict[str, _Instance] = {}
+        self._told = told
+        self._points = points or CrashPoints()
+        self._pids = 1000
         self._parted_since: datetime | None = None
+        # On disk
+        self._kept: DesiredInstances | None = None
+        self.directories: dict[str, Directory] = {}
+        # In the agent's memory
+        self.is_up = True
+        self._runners: dict[str, Runner] = {}
 
     # Port `Node`
 
     def put(self, desired: DesiredInstances) -> None:
         """Take the whole set that should run; an older generation is refused."""
-        if desired.generation < self._generation:
+        if self._kept is not None and desired.generation < self._kept.generation:
             return
-        self._generation = desired.generation
-        wanted = {spec.instance_id: spec for spec in desired.instances}
-        for ident in self._instances.keys() - wanted.keys():
-            self._take(self._instances[ident], Unwanted())
-        for ident in wanted.keys() - self._instances.keys():
-            self._begin(wanted[ident])
+
+        def keep() -> None:
+            self._kept = desired
+
+        self._points.around("node", "keeping the desired set", keep)
+        self._converge()
         self._changed()
 
     def seen(self) -> Known | Unknown:
         """Give the facts."""
         if self._parted_since is not None:
             return Unknown(self._parted_since)
-        facts = {ident: self._fact(instance) for ident, instance in self._instances.items()}
-        return Known(self._generation, facts)
+        return self.facts()
+
+    def facts(self) -> Known:
+        """Give what the agent would tell now."""
+        generation = self._kept.generation if self._kept is not None else 0
+        return Known(generation, {ident: self._fact(ident, runner) for ident, runner in self._runners.items()})
 
     # The world's accidents
 
     def kill(self, instance_id: str, signal: str = "SIGKILL") -> None:
         """End the process of an instance."""
-        instance = self._instances[instance_id]
-        assert instance.life.pid is not None, f"{instance_id} has no process"
-        self._exit(instance, Exited(signal=signal))
+        process = self.directories[instance_id].running()
+        assert process is not None, f"{instance_id} has no process"
+        self._end(instance_id, process, Exited(signal=signal))
+
+    def kill_keeper(self) -> None:
+        """End the keeper, and with it every instance; nobody records how they ended."""
+        for ident, directory in list(self.directories.items()):
+            if (process := directory.running()) is not None:
+                self._end(ident, process, Exited(signal="SIGKILL", keeper_ended=True))
 
     def hang(self, instance_id: str) -> None:
-        """Let an instance answer no ping from now on."""
-        instance = self._instances[instance_id]
-        instance.hangs = True
-        if instance.life.probe_at is not None:
-            instance.life = replace(instance.life, probe_at=max(instance.life.probe_at, self._clock.steady()))
+        """Let an instance answer nothing from now on."""
+        process = self.directories[instance_id].running()
+        assert process is not None, f"{instance_id} has no process"
+        process.hangs = True
+        runner = self._runners.get(instance_id)
+        if runner is not None and runner.life.probe_at is not None:
+            runner.life = replace(runner.life, probe_at=max(runner.life.probe_at, self._clock.steady()))
 
     def recover(self, instance_id: str) -> None:
         """Let it answer again."""
-        self._instances[instance_id].hangs = False
+        process = self.directories[instance_id].running()
+        assert process is not None, f"{instance_id} has no process"
+        process.hangs = False
 
     def part(self) -> None:
         """Lose the link: facts are unknown, instances go on."""
@@ -154,89 +206,243 @@ class FakeFleet:
         self._parted_since = None
         self._changed()
 
+    def crash(self) -> None:
+        """Kill the agent: what it had in memory is gone, processes and directories are not."""
+        self.is_up = False
+        self._runners = {}
+
+    def restart(self) -> None:
+        """Start an agent, which finds what the one before has left."""
+        self.is_up = True
+        for ident, directory in self.directories.items():
+            self._take_up(ident, directory)
+        self._converge()
+        self._changed()
+
     def log(self, instance_id: str) -> tuple[str, ...]:
         """Give the platform's lines in the log of an instance."""
-        return tuple(self._instances[instance_id].lines)
+        return tuple(self.directories[instance_id].lines)
 
     # Time
 
     def next_at(self) -> float | None:
         """Steady second at which something happens next."""
-        return min((at for i in self._instances.values() if (at := i.next_at()) is not None), default=None)
+        return min((at for at, _ in self._due()), default=None)
 
     def advance(self) -> None:
         """Perform everything that is due now, in the order of time."""
-        while (at := self.next_at()) is not None and at <= self._clock.steady():
-            instance = next(i for i in self._instances.values() if i.next_at() == at)
-            self._take(instance, self._next_event(instance, at))
+        while True:
+            at, ident = min(self._due(), default=(None, ""))
+            if at is None or at > self._clock.steady():
+                return
+            self._perform_due(ident, at)
 
-    def _next_event(self, instance: _Instance, at: float) -> Event:
-        for index, (due, event) in enumerate(instance.pending):
-            if due == at:
-                del instance.pending[index]
-                return event
-        is_good = instance.answers(at)
-        instance.life = replace(instance.life, probe_at=None)
-        return Pinged(200 if is_good else None, "200" if is_good else "no answer", instance.life.starts)
+    def _due(self) -> Iterator[tuple[float, str]]:
+        for ident, directory in self.directories.items():
+            process = directory.running()
+            if process is not None and process.exits_at is not None:
+                yield process.exits_at, ident
+        for ident, runner in self._runners.items():
+            if (at := self._runner_due(ident, runner)) is not None:
+                yield at, ident
 
-    # One instance
+    def _runner_due(self, ident: str, runner: Runner) -> float | None:
+        """Give when its agent does something next; the pings of a healthy instance that go on answering are nothing."""
+        if runner.exit_to_tell is not None:
+            return self._clock.steady()
+        life = runner.life
+        times = list(runner.doing.values())
+        process = self.directories[ident].process if ident in self.directories else None
+        is_quiet = life.state is InstanceState.HEALTHY and life.failed_pings == 0 and process and not process.hangs
+        if life.probe_at is not None and not is_quiet:
+            times.append(life.probe_at)
+        return min(times, default=None)
 
-    def _begin(self, spec: InstanceSpec) -> None:
+    def _perform_due(self, ident: str, at: float) -> None:
+        directory, runner = self.directories.get(ident), self._runners.get(ident)
+        process = directory.running() if directory is not None else None
+        if process is not None and process.exits_at == at:
+            self._end(ident, process, process.how)
+        elif runner is not None and runner.exit_to_tell is not None:
+            how, runner.exit_to_tell = runner.exit_to_tell, None
+            self._take(ident, runner, how)
+        elif runner is not None:
+            doing = next((doing for doing, due in runner.doing.items() if due == at), None)
+            if doing is not None:
+                del runner.doing[doing]
+                self._do(doing, ident, runner)
+            elif runner.life.probe_at == at:
+                self._probe(ident, runner, at)
+
+    # The agent
+
+    def _converge(self) -> None:
+        if self._kept is None:
+            return
+        wanted = {spec.instance_id: spec for spec in self._kept.instances}
+        for ident in [ident for ident in self._runners if ident not in wanted]:
+            self._take(ident, self._runners[ident], Unwanted())
+        for ident in [ident for ident in wanted if ident not in self._runners]:
+            self._begin(wanted[ident])
+
+    def _begin(self, spec: InstanceSpec) -> Runner:
+        """Take up an instance; preparing makes its directory anew."""
         life = Life(startup_timeout_s=spec.startup_timeout.total_seconds())
-        instance = self._instances[spec.instance_id] = _Instance(spec, self._course(spec), life, self._clock.now())
-        failure = instance.course.prepare_failure
-        ready = PreparedOk() if failure is None else PrepareFailed(failure)
-        instance.pending.append((self._clock.steady() + instance.course.prepare_s, ready))
+        runner = self._runners[spec.instance_id] = Runner(life, self._clock.now())
+        left = self.directories.get(spec.instance_id)
 
-    def _take(self, instance: _Instance, event: Event) -> None:
-        before = instance.life
-        instance.is_prepared = instance.is_prepared or isinstance(event, PreparedOk)
-        instance.life, effects = step(before, event, self._clock.steady())
+        def create() -> None:
+            self.directories[spec.instance_id] = Directory(spec, lines=left.lines if left is not None else [])
+
+        self._points.around("node", "making a directory", create)
+        runner.doing[Doing.PREPARE] = self._clock.steady() + self._course(spec).prepare_s
+        return runner
+
+    def _take_up(self, ident: str, directory: Directory) -> None:
+        """Go on with what an earlier agent has left of an instance, as the true runner does."""
+        running, failure = directory.running(), directory.failure
+        if failure is None and (running is None or not directory.is_prepared):
+            if directory.process is not None and directory.process.ended is not None:
+                how = describe_exit(directory.process.ended)
+                self._tell(ident, f"had ended with {how} when the node agent started; it is prepared and started again")
+            self._begin(directory.spec)
+            return
+        life = Life(startup_timeout_s=directory.spec.startup_timeout.total_seconds())
+        runner = self._runners[ident] = Runner(life, self._clock.now())
+        if failure is not None:
+            self._take(ident, runner, FoundFailed(failure, running.pid if running else None))
+        elif running is not None:
+            healthy = directory.health
+            was_healthy = healthy[1] if healthy is not None and healthy[0] == running.pid else None
+            self._take(ident, runner, Found(running.pid, self._clock.steady() - running.began_at, was_healthy))
+
+    def _do(self, doing: Doing, ident: str, runner: Runner) -> None:
+        directory = self.directories[ident]
+        match doing:
+            case Doing.PREPARE:
+                self._take(ident, runner, self._prepared(directory, runner))
+            case Doing.START:
+                self._points.around("node", "starting a process", lambda: self._start(directory))
+                runner.doing[Doing.TELL_START] = self._clock.steady()
+            case Doing.TELL_START:
+                assert directory.process is not None
+                self._take(ident, runner, Started(directory.process.pid))
+                if directory.process.ended is not None:  # before the agent has heard of its start
+                    runner.exit_to_tell = directory.process.ended
+            case Doing.REMOVE:
+                self._points.around("node", "removing a directory", lambda: self.directories.pop(ident))
+                self._take(ident, runner, Removed())
+            case _:
+                assert_never(doing)
+
+    def _prepared(self, directory: Directory, runner: Runner) -> Event:
+        failure = PREPARATION_ENDED if runner.is_cancelled else self._course(directory.spec).prepare_failure
+        if failure is not None:
+            return PrepareFailed(failure)
+
+        def keep() -> None:
+            directory.is_prepared = True
+
+        self._points.around("node", "keeping that it is prepared", keep)
+        return PreparedOk()
+
+    def _start(self, directory: Directory) -> None:
+        self._pids += 1
+        now, exits = self._clock.steady(), self._course(directory.spec).exits
+        exits_at = now + exits[directory.starts] if directory.starts < len(exits) else None
+        directory.process = Process(self._pids, now, exits_at)
+        directory.starts += 1
+
+    def _probe(self, ident: str, runner: Runner, at: float) -> None:
+        process, after_s = self.directories[ident].process, self._course(self.directories[ident].spec).healthy_after_s
+        is_good = (
+            process is not None
+            and process.ended is None
+            and not process.hangs
+            and after_s is not None
+            and at - process.began_at >= after_s
+        )
+        runner.life = replace(runner.life, probe_at=None)
+        self._take(
+            ident, runner, Pinged(200 if is_good else None, "200" if is_good else "no answer", runner.life.starts)
+        )
+
+    def _take(self, ident: str, runner: Runner, event: Event) -> None:
+        before = runner.life
+        after, effects = step(before, event, self._clock.steady())
+        if after.failure is not None and before.failure is None and ident in self.directories:
+            self._keep_failure(self.directories[ident], after.failure)
+        runner.life = after
         for effect in effects:
-            self._perform(instance, effect)
-        if instance.life.state is InstanceState.GONE:
-            del self._instances[instance.spec.instance_id]
-        if instance.life.state is not before.state or instance.life.pid != before.pid:
-            instance.since = self._clock.now()
+            self._perform(ident, runner, effect)
+        if runner.life.state is InstanceState.GONE:
+            del self._runners[ident]
+            self._converge()
+        if runner.life.state is not before.state or runner.life.pid != before.pid:
+            runner.since = self._clock.now()
             self._changed()
 
-    def _perform(self, instance: _Instance, effect: Effect) -> None:
-        now = self._clock.steady()
+    def _keep_failure(self, directory: Directory, failure: InstanceFailure) -> None:
+        def keep() -> None:
+            directory.failure = failure
+
+        self._points.around("node", "keeping a failure", keep)
+
+    def _perform(self, ident: str, runner: Runner, effect: Effect) -> None:
+        now, directory = self._clock.steady(), self.directories[ident]
         match effect:
             case Tell(text):
-                instance.lines.append(text)
+                self._tell(ident, text)
             case EndPreparation():
-                if any(isinstance(event, PreparedOk | PrepareFailed) for _, event in instance.pending):
-                    instance.pending = [(now, PrepareFailed(PREPARATION_ENDED))]
+                if Doing.PREPARE in runner.doing:
+                    runner.doing[Doing.PREPARE], runner.is_cancelled = now, True
             case StartProcess():
-                number = instance.life.starts
-                instance.pending.append((now, Started(pid=1000 * (number + 1))))
-                if number < len(instance.course.exits):
-                    instance.pending.append((now + instance.course.exits[number], Exited(code=1)))
+                runner.doing[Doing.START] = now
             case StopProcess():
-                instance.pending = [(now + instance.course.stop_s, Exited(signal="SIGTERM"))]
+                self._points.around("node", "stopping a process", lambda: self._stop(directory))
             case RemoveDirectory():
-                instance.pending.append((now, Removed()))
-            case RememberHealth():
-                pass  # a fake node has no restarts of its own: its memory is what it knows
+                runner.doing[Doing.REMOVE] = now
+            case RememberHealth(is_healthy):
+                if directory.process is not None:
+                    health = (directory.process.pid, is_healthy)
+                    self._points.around("node", "keeping its health", lambda: _keep_health(directory, health))
             case _:
                 assert_never(effect)
 
-    def _exit(self, instance: _Instance, how: Exited) -> None:
-        instance.pending = [(due, event) for due, event in instance.pending if not isinstance(event, Exited)]
-        self._take(instance, how)
+    def _stop(self, directory: Directory) -> None:
+        """Ask the keeper to end the process; it does so also when the agent dies meanwhile."""
+        process = directory.running()
+        if process is not None:
+            process.was_stopped = True
+            process.how = Exited(signal="SIGKILL" if process.hangs else "SIGTERM")
+            process.exits_at = self._clock.steady() + self._course(directory.spec).stop_s
 
-    def _fact(self, instance: _Instance) -> InstanceFact:
-        life, ident = instance.life, instance.spec.instance_id
+    def _end(self, ident: str, process: Process, how: Exited) -> None:
+        process.ended, process.exits_at = how, None
+        runner = self._runners.get(ident)
+        if runner is not None and runner.life.pid == process.pid:
+            runner.exit_to_tell = how
+
+    def _tell(self, ident: str, text: str) -> None:
+        directory = self.directories[ident]
+        directory.lines.append(text)
+        self._told(directory.spec, text)
+
+    def _fact(self, ident: str, runner: Runner) -> InstanceFact:
+        life, directory = runner.life, self.directories[ident]
         serving = life.state in (InstanceState.HEALTHY, InstanceState.UNHEALTHY)
-        image = instance.spec.resolved_image or f"{instance.spec.container.image.partition(':')[0]}@{DIGEST}"
+        image = directory.spec.resolved_image or f"{directory.spec.container.image.partition(':')[0]}@{DIGEST}"
         return InstanceFact(
             instance_id=ident,
             state=life.state,
-            since=instance.since,
+            since=runner.since,
             socket=f"/fake/{ident}.sock" if serving else None,
             pid=life.pid,
-            resolved_image=image if instance.is_prepared else None,
-            resolved_at=instance.since if instance.is_prepared else None,
+            resolved_image=image if directory.is_prepared else None,
+            resolved_at=runner.since if directory.is_prepared else None,
             failure=life.failure,
         )
+
+
+def _keep_health(directory: Directory, health: tuple[int, bool]) -> None:
+    directory.health = health

@@ -1,0 +1,43 @@
+"""Crash points: numbered places before and after everything that leaves a trace.
+
+A run without crashes numbers them; another run of the same world dies at the one it is told, and must come to the same
+end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Crash(BaseException):
+    """A role has died here. No handler of errors sees it, as none sees a SIGKILL."""
+
+    def __init__(self, role: str, point: str) -> None:
+        super().__init__(f"{role} died {point}")
+        self.role = role
+        self.point = point
+
+
+class CrashPoints:
+    """Counts the points that a world passes, and kills at some of them. `passed` names those so far, in order."""
+
+    def __init__(self, at: Collection[int] = ()) -> None:
+        self.passed: list[str] = []
+        self._at = frozenset(at)
+
+    def around(self, role: str, name: str, effect: Callable[[], T]) -> T:
+        """Have an effect between two points; raises Crash."""
+        self.reach(role, f"before {name}")
+        result = effect()
+        self.reach(role, f"after {name}")
+        return result
+
+    def reach(self, role: str, point: str) -> None:
+        """Pass one point; raises Crash."""
+        number = len(self.passed)
+        self.passed.append(f"{role} {point}")
+        if number in self._at:
+            raise Crash(role, point)

@@ -1,0 +1,520 @@
+"""The simulated world: the true control, planner, reconciler, instance lives and gateway core, on a virtual clock.
+
+Hours pass in milliseconds, and the same seed gives the same hours. The world kills roles and instances, delays and
+loses messages, fills the disk, and looks after every event whether anything that must never happen has happened.
+
+    world = World(seed=7)
+    world.create_endpoint("fraud", instances=2)
+    world.traffic("fraud", per_second=20)
+    world.until(lambda: world.status("fraud") == "InService")
+    world.kill(world.instances("fraud")[0])
+    world.run(30)
+    assert world.lost == 0
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import json
+import random
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from typing import cast
+
+from hostmaker.control.app import operations
+from hostmaker.control.services import Services
+from hostmaker.domain.actions import Action, SetStatus
+from hostmaker.domain.endpoint import Endpoint, EndpointStatus, MemberPhase
+from hostmaker.domain.errors import ApiError
+from hostmaker.domain.fleet import InstanceSpec
+from hostmaker.domain.names import EndpointKey
+from hostmaker.kit.json_value import Json
+from hostmaker.planner.endpoint import Limits
+from hostmaker.ports import CallContext, Handler, Output, Store, StoreUnavailableError
+from hostmaker.reconciler.loop import Hands, Reconciler
+from hostmaker.testing.clock import VirtualClock
+from hostmaker.testing.crash import Crash, CrashPoints
+from hostmaker.testing.faulty_store import FaultyStore
+from hostmaker.testing.fleet import Course, FakeFleet
+from hostmaker.testing.gateways import FakeGateways, Outcome
+from hostmaker.testing.hub import FakeHub, Link
+from hostmaker.testing.invariants import Invariants
+from hostmaker.testing.objects import MemoryObjects
+from hostmaker.testing.store import MemoryStore
+from hostmaker.wire.request import parse
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/service"
+STORE_RETRY_S = 1.0
+INVOCATION_LIMIT_S = 60.0
+NEVER_ENDS = 1_000_000  # events of one `run`; a world that needs more turns in a circle
+
+
+class ControlGone(Exception):
+    """Nobody answered: control is away, or died before its answer. What was asked may have been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds from a least to a most, drawn from the seed: of a message, of the return of a role that was killed."""
+
+    message_s: tuple[float, float] = (0.001, 0.03)
+    restart_s: tuple[float, float] = (0.2, 1.0)
+
+
+@dataclass(slots=True)
+class Control:
+    """One life of control."""
+
+    hub: FakeHub
+    store: FaultyStore
+    reconciler: Reconciler
+    handlers: dict[tuple[str, str], Handler]
+    look_at: float | None = None
+
+
+class World:
+    """A machine with one control, one node, some gateways, and callers. `crash_at` numbers the points to die at."""
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        crash_at: Collection[int] = (),
+        gateways: int = 2,
+        course: Callable[[InstanceSpec], Course] = lambda _: Course(),
+        limits: Limits | None = None,
+        times: Times | None = None,
+    ) -> None:
+        self.replay = f"World(seed={seed}, crash_at={tuple(sorted(crash_at))})"
+        self.chance = random.Random(seed)  # noqa: S311 - repeats a run, keeps no secret
+        self.clock = VirtualClock()
+        self.points = CrashPoints(crash_at)
+        self.timeline: list[tuple[float, str]] = []
+        self.limits = limits or Limits()
+        self._times = times or Times()
+        self._course = course
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._ids = count(1)
+        self._cut: set[str] = set()
+        self.disk = MemoryStore()
+        self.objects = MemoryObjects()
+        self.is_full = False
+        self.fleet = FakeFleet(self.clock, lambda spec: self._course(spec), self._node_changed, self._log, self.points)
+        self.gateways = FakeGateways(gateways, ACCOUNT, self.fleet, self.chance, self.clock.steady, self.limits.drain_s)
+        self.control: Control | None = None
+        self.invariants = Invariants(self.limits)
+        self._start_control()
+
+    # What users do
+
+    def call(self, operation: str, **request: Json) -> dict[str, object]:
+        """Make one SageMaker call with boto3's names and shapes; raises ApiError, and ControlGone for no answer."""
+        control = self.control
+        if control is None:
+            raise ControlGone(f"{operation}: control is away")
+        headers = {"x-amz-target": f"SageMaker.{operation}", "content-type": "application/x-amz-json-1.1"}
+        call = parse("POST", "/", "", headers, json.dumps(request).encode(), None)
+        handler = control.handlers["sagemaker", operation]
+        try:
+            output = handler(CallContext(REGION, ACCOUNT, "", "r"), call.input)
+            return dict((_answer(output) if inspect.isawaitable(output) else output) or {})
+        except Crash as crash:
+            self.kill(crash.role)
+            raise ControlGone(f"{operation}: control died") from crash
+
+    def ask(self, operation: str, **request: Json) -> dict[str, object]:
+        """Make a call again and again until it is answered, as AWS's clients do; raises ApiError."""
+        while True:
+            try:
+                return self.call(operation, **request)
+            except (ControlGone, StoreUnavailableError):
+                self.run(0.1)
+
+    def create_endpoint(
+        self, name: str, instances: int = 1, variants: dict[str, float] | None = None, **container: Json
+    ) -> None:
+        """Create model, config and endpoint; `variants` gives their weights, one called AllTraffic when left out."""
+        with suppress(_Exists):
+            self._create(
+                "CreateModel", ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE, **container}
+            )
+        listed: list[Json] = [
+            {
+                "VariantName": variant,
+                "ModelName": name,
+                "InstanceType": "ml.m5.large",
+                "InitialInstanceCount": instances,
+                "InitialVariantWeight": weight,
+            }
+            for variant, weight in (variants or {"AllTraffic": 1.0}).items()
+        ]
+        with suppress(_Exists):
+            self._create("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=listed)
+        with suppress(_Exists):
+            self._create("CreateEndpoint", EndpointName=name, EndpointConfigName=name)
+
+    def delete_endpoint(self, name: str) -> None:
+        """Delete an endpoint, its config and its model."""
+        for operation, key in (
+            ("DeleteEndpoint", "EndpointName"),
+            ("DeleteEndpointConfig", "EndpointConfigName"),
+            ("DeleteModel", "ModelName"),
+        ):
+            with suppress(ApiError):  # an earlier try was carried out, and its answer lost
+                self.ask(operation, **{key: name})
+
+    def traffic(self, name: str, per_second: float, takes_s: float = 0.1, for_s: float | None = None) -> None:
+        """Have callers invoke an endpoint from now on, evenly; each invocation is inside an instance for `takes_s`."""
+        ends_at = None if for_s is None else self.clock.seconds + for_s
+
+        def invoke() -> None:
+            if ends_at is not None and self.clock.seconds >= ends_at:
+                return
+            self.gateways.invoke(EndpointKey(REGION, name), takes_s)
+            self.after(1 / per_second, invoke)
+
+        self.after(1 / per_second, invoke)
+
+    # What users see
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Give an endpoint as it is recorded."""
+        return self.disk.endpoint(REGION, name)
+
+    def status(self, name: str) -> str | None:
+        """Give its EndpointStatus, or None when there is none of that name."""
+        endpoint = self.endpoint(name)
+        return endpoint.recorded.status.value if endpoint is not None else None
+
+    def instances(self, name: str, variant: str | None = None) -> list[str]:
+        """Name its instances in service."""
+        endpoint = self.endpoint(name)
+        members = endpoint.recorded.members if endpoint is not None else ()
+        return [
+            member.instance_id
+            for member in members
+            if member.phase is MemberPhase.IN_SERVICE and variant in (None, member.variant)
+        ]
+
+    @property
+    def lost(self) -> int:
+        """Count the invocations that were lost by our doing; always 0, or the world has complained already."""
+        return self.gateways.outcomes[Outcome.LOST]
+
+    # The world's accidents
+
+    def kill(self, what: str) -> None:
+        """SIGKILL `control`, `node`, `keeper`, `gateway-0` ..., or an instance; roles come back by themselves."""
+        self.tell(f"{what} is killed")
+        if what == "control":
+            self._end_control()
+            self.after(self._draw(self._times.restart_s), self._start_control)
+        elif what == "node":
+            self.fleet.crash()
+            self._with_hub(lambda hub: hub.lose_node())
+            self.after(self._draw(self._times.restart_s), self._start_node)
+        elif what == "keeper":
+            self.fleet.kill_keeper()
+        elif what.startswith("gateway-"):
+            self._kill_gateway(int(what.removeprefix("gateway-")))
+        else:
+            self.fleet.kill(what)
+
+    def hang(self, what: str) -> None:
+        """SIGSTOP a gateway or an instance."""
+        self.tell(f"{what} hangs")
+        if what.startswith("gateway-"):
+            self.gateways.living[int(what.removeprefix("gateway-"))].hangs = True
+        else:
+            self.fleet.hang(what)
+
+    def recover(self, what: str) -> None:
+        """SIGCONT it."""
+        self.tell(f"{what} goes on")
+        if what.startswith("gateway-"):
+            gateway = self.gateways.living[int(what.removeprefix("gateway-"))]
+            gateway.hangs = False
+            self._with_hub(lambda hub: hub.meet_gateway(gateway))
+        else:
+            self.fleet.recover(what)
+
+    def cut(self, what: str, for_s: float) -> None:
+        """Cut the link between control and `node` or a gateway for some seconds."""
+        self.tell(f"the link to {what} is cut")
+        self._cut.add(what)
+
+        def mend() -> None:
+            self._cut.discard(what)
+            self.tell(f"the link to {what} is back")
+            self._connect(what)
+
+        if what == "node":
+            self._with_hub(lambda hub: hub.lose_node())
+        elif (gateway := self.gateways.living.get(int(what.removeprefix("gateway-")))) is not None:
+            self._with_hub(lambda hub: hub.lose_gateway(gateway))
+        self.after(for_s, mend)
+
+    def fill_disk(self, for_s: float) -> None:
+        """Let every write of the store fail for some seconds."""
+        self.tell("the disk is full")
+        self._set_full(True)
+
+        def free() -> None:
+            self.tell("the disk has room again")
+            self._set_full(False)
+
+        self.after(for_s, free)
+
+    def jump(self, by: timedelta) -> None:
+        """Set the machine's clock forward or back."""
+        self.tell(f"the clock jumps by {by}")
+        self.clock.jump(by)
+
+    # Time
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        """Have something done later."""
+        heapq.heappush(self._due, (self.clock.seconds + seconds, next(self._order), do))
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        end = self.clock.seconds + seconds
+        for _ in range(NEVER_ENDS):
+            at = self._next_at()
+            if at is None or at > end:
+                self.clock.go_to(end)
+                return
+            self._step(at)
+        raise AssertionError(f"{self.replay}: it turns in a circle at {self.clock.seconds:.3f} s")
+
+    def until(self, condition: Callable[[], bool], within_s: float = 600.0) -> None:
+        """Let time pass until something is true; raises AssertionError when it does not become so."""
+        end = self.clock.seconds + within_s
+        while not condition():
+            at = self._next_at()
+            if at is None or at > end:
+                raise AssertionError(f"{self.replay}: it did not happen within {within_s:g} s\n{self.story()}")
+            self._step(at)
+
+    def settle(self, within_s: float = 900.0) -> None:
+        """Let time pass until every endpoint is where it is going to stay."""
+        self.until(self.is_settled, within_s)
+
+    def is_settled(self) -> bool:
+        """Tell whether nothing is under way that would change an endpoint."""
+        return (
+            self.control is not None
+            and self.fleet.is_up
+            and all(_is_settled(endpoint) for endpoint in self.disk.endpoints())
+            and all(gateway.table.version == self.gateways.file.version for gateway in self.gateways.living.values())
+            and len(self.fleet.directories) == sum(len(e.recorded.members) for e in self.disk.endpoints())
+        )
+
+    def end_state(self) -> dict[str, object]:
+        """Give what must be the same at the end, whoever has died on the way."""
+        return {
+            endpoint.desired.name: (
+                endpoint.recorded.status.value,
+                sorted((member.variant, member.phase.value) for member in endpoint.recorded.members),
+                endpoint.recorded.failure_reason,
+            )
+            for endpoint in self.disk.endpoints()
+        }
+
+    def story(self, last: int = 60) -> str:
+        """Give the timeline as text."""
+        return "\n".join(f"{at:10.3f} s  {text}" for at, text in self.timeline[-last:])
+
+    def tell(self, text: str) -> None:
+        """Add a line to the timeline."""
+        self.timeline.append((self.clock.seconds, text))
+
+    # How time passes
+
+    def _next_at(self) -> float | None:
+        times = [self._due[0][0] if self._due else None, self.gateways.next_at()]
+        if self.fleet.is_up or self.fleet.directories:
+            times.append(self.fleet.next_at())
+        if self.control is not None:
+            times.append(self.control.look_at)
+        return min((at for at in times if at is not None), default=None)
+
+    def _step(self, at: float) -> None:
+        self.clock.go_to(max(at, self.clock.seconds))
+        now = self.clock.seconds
+        while self._due and self._due[0][0] <= now:
+            self._guard(heapq.heappop(self._due)[2])
+        self._guard(self.fleet.advance)
+        self.gateways.advance(INVOCATION_LIMIT_S)
+        if self.control is not None and self.control.look_at is not None and self.control.look_at <= now:
+            self._guard(self._look)
+        self.invariants.check(self)
+
+    def _guard(self, do: Callable[[], None]) -> None:
+        """Do something that may be the last thing of a role."""
+        try:
+            do()
+        except Crash as crash:
+            self.tell(f"{crash.role} dies {crash.point}")
+            self.kill(crash.role)
+
+    # Control
+
+    def _start_control(self) -> None:
+        if self.control is not None:
+            return
+        store = FaultyStore(self.disk, self.points)
+        store.is_full = self.is_full
+        typed = cast("Store", store)
+        hub = FakeHub(self.fleet, self.gateways, self.clock, self._new_link, self.points)
+        services = Services(
+            store=typed,
+            objects=self.objects,
+            now=self.clock.now,
+            new_id=lambda: f"uid-{next(self._ids)}",
+            wake=self._wake,
+            facts=hub.seen,
+            warn=lambda region, endpoint, members: None,
+            account=ACCOUNT,
+        )
+        hands = Hands(typed, hub, hub, self.clock, self._told)
+        reconciler = Reconciler(hands, self.limits, ACCOUNT, "boot")
+        control = self.control = Control(hub, store, reconciler, operations(services))
+        hub.wake = self._wake
+        self._guard(lambda: self._begin_control(control))
+
+    def _begin_control(self, control: Control) -> None:
+        try:
+            control.reconciler.start()
+        except StoreUnavailableError:  # the process ends with an error, and is started again
+            self._end_control()
+            self.after(STORE_RETRY_S, self._start_control)
+            return
+        control.look_at = self.clock.seconds
+        for what in ("node", *(f"gateway-{index}" for index in self.gateways.living)):
+            self.after(self._draw(self._times.message_s), lambda what=what: self._connect(what))  # type: ignore[misc]
+
+    def _end_control(self) -> None:
+        if self.control is not None:
+            self.control.hub.end()
+            self.control = None
+
+    def _look(self) -> None:
+        control = self.control
+        assert control is not None
+        control.look_at = None
+        try:
+            delay = control.reconciler.turn()
+        except StoreUnavailableError:
+            delay = STORE_RETRY_S
+        if delay is not None and control.look_at is None:
+            control.look_at = self.clock.seconds + delay
+
+    def _wake(self) -> None:
+        if self.control is not None:
+            self.control.look_at = self.clock.seconds
+
+    def _connect(self, what: str) -> None:
+        control = self.control
+        if control is None or what in self._cut:
+            return
+        if what == "node":
+            if self.fleet.is_up:
+                control.hub.meet_node()
+        elif (gateway := self.gateways.living.get(int(what.removeprefix("gateway-")))) is not None:
+            control.hub.meet_gateway(gateway)
+
+    def _with_hub(self, do: Callable[[FakeHub], None]) -> None:
+        if self.control is not None:
+            do(self.control.hub)
+
+    # The others
+
+    def _start_node(self) -> None:
+        if self.fleet.is_up:
+            return
+        self._guard(self.fleet.restart)
+        if self.fleet.is_up:
+            self.after(self._draw(self._times.message_s), lambda: self._connect("node"))
+
+    def _kill_gateway(self, index: int) -> None:
+        gateway = self.gateways.living.get(index)
+        if gateway is None:
+            return
+        self.gateways.kill(index)
+        self._with_hub(lambda hub: hub.lose_gateway(gateway))
+
+        def start() -> None:
+            self.gateways.start(index)
+            self.after(self._draw(self._times.message_s), lambda: self._connect(f"gateway-{index}"))
+
+        self.after(self._draw(self._times.restart_s), start)
+
+    def _node_changed(self) -> None:
+        self._with_hub(lambda hub: hub.hear_node())
+
+    def _log(self, spec: InstanceSpec, line: str) -> None:
+        self.tell(f"{spec.endpoint}/{spec.variant} {spec.instance_id[:6]}: {line}")
+
+    def _told(self, endpoint: Endpoint, action: Action) -> None:
+        self.invariants.saw(endpoint, action, self.clock.seconds)
+        name, what = endpoint.desired.name, type(action).__name__
+        subject = getattr(action, "instance_id", getattr(action, "variant", ""))
+        if isinstance(action, SetStatus):
+            subject = action.status.value
+        self.tell(f"{name}: {what} {subject[:6] if subject.startswith('i-') else subject} ({action.because})")
+
+    def _new_link(self) -> Link:
+        return Link(lambda at, do: heapq.heappush(self._due, (at, next(self._order), do)), self._delay, self.clock)
+
+    def _delay(self) -> float:
+        return self._draw(self._times.message_s)
+
+    def _draw(self, between: tuple[float, float]) -> float:
+        return self.chance.uniform(*between)
+
+    def _set_full(self, is_full: bool) -> None:
+        self.is_full = is_full
+        if self.control is not None:
+            self.control.store.is_full = is_full
+
+    def _create(self, operation: str, **request: Json) -> None:
+        try:
+            self.ask(operation, **request)
+        except ApiError as error:
+            if "already exist" not in error.message:
+                raise
+            raise _Exists from error
+
+
+def _answer(output: Awaitable[Output]) -> Output:
+    """Run a handler to its end: nothing that it asks of a simulated world has to be waited for."""
+    running = output.__await__()
+    try:
+        next(running)
+    except StopIteration as end:
+        return cast("Output", end.value)
+    raise AssertionError("a simulated world has kept a handler waiting")
+
+
+class _Exists(Exception):
+    """An earlier try was carried out, and its answer lost."""
+
+
+def _is_settled(endpoint: Endpoint) -> bool:
+    recorded = endpoint.recorded
+    if recorded.status is EndpointStatus.FAILED:
+        return not recorded.members
+    wanted = sum(variant.variant.initial_instance_count for variant in endpoint.desired.variants)
+    return (
+        recorded.status is EndpointStatus.IN_SERVICE
+        and len(recorded.members) == wanted
+        and all(member.phase is MemberPhase.IN_SERVICE for member in recorded.members)
+    )
