@@ -137,7 +137,7 @@ def test_logs_show_what_the_model_and_the_platform_say(server: Server, endpoint:
     (found,) = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
     assert found["logGroupName"] == group
     streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix="AllTraffic/")["logStreams"]
-    assert len(streams) == 2
+    assert len(streams) >= 2  # instances that were replaced keep theirs
     events = logs.get_log_events(logGroupName=group, logStreamName=streams[0]["logStreamName"], startFromHead=True)
     messages = [event["message"] for event in events["events"]]
     assert "the model is being loaded" in messages

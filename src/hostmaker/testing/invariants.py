@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
-from hostmaker.domain.actions import Action, Launch, SetStatus, Withdraw
+from hostmaker.domain.actions import Action, Forget, Launch, SetStatus, Withdraw
 from hostmaker.domain.endpoint import Endpoint, EndpointStatus
 from hostmaker.planner.endpoint import Limits
 from hostmaker.testing.gateways import Outcome
@@ -32,9 +32,9 @@ class Invariants:
         self._versions: dict[int, tuple[int, int]] = {}
         self._broken: list[str] = []
 
-    def saw(self, endpoint: Endpoint, action: Action, at: float) -> None:
+    def saw(self, endpoint: Endpoint, action: Action, world: World) -> None:
         """Take note of an action that was decided and recorded."""
-        status = endpoint.recorded.status
+        status, at = endpoint.recorded.status, world.clock.seconds
         match action:
             case Withdraw(ident):
                 self._withdrawn_at.setdefault(ident, at)
@@ -43,6 +43,9 @@ class Invariants:
                     self._broken.append(f"an instance is launched for an endpoint that is {status.value}")
                 if status is not EndpointStatus.CREATING:
                     self._count_launch(endpoint, variant, at)
+            case Forget(ident):
+                if ident in world.fleet.directories:
+                    self._broken.append(f"{ident} is forgotten, and something is left of it")
             case SetStatus(after):
                 if after not in ALLOWED.get(status, set()):
                     self._broken.append(f"{status.value} becomes {after.value}")
