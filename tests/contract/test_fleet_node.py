@@ -19,7 +19,8 @@ from tests.integration.node_house import House, node_house, spec
 from hostmaker.domain.fleet import InstanceFact, InstanceState, Known, Unknown
 from hostmaker.domain.messages import DesiredInstances
 from hostmaker.ports import Node
-from hostmaker.testing.fleet import Course, FakeFleet
+from hostmaker.testing.fleet import FakeFleet
+from hostmaker.testing.machine import Course
 
 
 class Rig(Protocol):

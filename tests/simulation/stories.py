@@ -6,9 +6,9 @@ from collections.abc import Collection
 
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
 from hostmaker.planner.endpoint import Limits
-from hostmaker.testing.fleet import Course
+from hostmaker.testing import World
+from hostmaker.testing.machine import Course
 from hostmaker.testing.rehearsal import Story
-from hostmaker.testing.world import World
 
 BAD_DATA = InstanceFailure(FailureKind.DATA, "The archive is truncated.")
 

@@ -16,8 +16,8 @@ from hostmaker.kit.clock import Clock
 from hostmaker.planner.endpoint import Limits
 from hostmaker.ports import EndpointStore, Node, Routes
 from hostmaker.reconciler.loop import Hands
+from hostmaker.testing import World
 from hostmaker.testing.rehearsal import crash, rehearse
-from hostmaker.testing.world import World
 
 from .stories import STORIES, course
 

@@ -9,9 +9,9 @@ import pytest
 
 from hostmaker.domain.endpoint import MemberPhase
 from hostmaker.planner.endpoint import Limits
-from hostmaker.testing.fleet import Course
+from hostmaker.testing import World
 from hostmaker.testing.gateways import Outcome
-from hostmaker.testing.world import World
+from hostmaker.testing.machine import Course
 
 ROLES = ("control", "node", "gateway-0", "gateway-1")
 

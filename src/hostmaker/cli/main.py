@@ -116,6 +116,18 @@ def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     examine(_directory(data_dir), as_json)
 
 
+@app.command()
+def rehearse(
+    file: Annotated[Path, typer.Argument(help="A scenario: a line for each thing that happens.", exists=True)],
+    seed: Annotated[int, typer.Option(help="Another seed is another world: other delays, other choices.")] = 0,
+    write: Annotated[bool, typer.Option("--write", help="Put the timeline into the file, below ---.")] = False,
+) -> None:
+    """Let a scenario happen in virtual time and print its timeline. Exit code 1 when it is not the expected one."""
+    from hostmaker.cli.rehearse import rehearse_file
+
+    rehearse_file(file, seed, write)
+
+
 def _directory(named: Path | None) -> Path:
     from hostmaker.assembly.settings import default_data_dir
 

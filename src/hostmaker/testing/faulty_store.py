@@ -18,10 +18,10 @@ WRITES = frozenset(
 class FaultyStore:
     """Stands before a store; each write is a crash point before and after, and fails while `is_full`."""
 
-    def __init__(self, store: object, points: CrashPoints) -> None:
+    def __init__(self, store: object, points: CrashPoints, is_full: Callable[[], bool]) -> None:
         self._store = store
         self._points = points
-        self.is_full = False
+        self._is_full = is_full
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         method: Callable[..., object] = getattr(self._store, name)
@@ -29,7 +29,7 @@ class FaultyStore:
             return method
 
         def write(*arguments: object) -> object:
-            if self.is_full:
+            if self._is_full():
                 raise StoreUnavailableError("The store cannot be written: the disk is full.")
             return self._points.around("control", f"store.{name}", lambda: method(*arguments))
 

@@ -20,7 +20,8 @@ from hostmaker.gateway.core import Choice, Core
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.table import CompiledTable
 from hostmaker.testing.crash import CrashPoints
-from hostmaker.testing.fleet import FakeFleet, Process
+from hostmaker.testing.fleet import FakeFleet
+from hostmaker.testing.machine import Process
 
 Steady = Callable[[], float]
 

@@ -15,48 +15,35 @@ loses messages, fills the disk, and looks after every event whether anything tha
 from __future__ import annotations
 
 import heapq
-import inspect
-import json
 import random
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
-from typing import cast
 
-from hostmaker.control.app import operations
-from hostmaker.control.services import Services
 from hostmaker.domain.actions import Action, SetStatus
-from hostmaker.domain.endpoint import Endpoint, EndpointStatus, MemberPhase
-from hostmaker.domain.errors import ApiError
+from hostmaker.domain.endpoint import Endpoint, MemberPhase
 from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.names import EndpointKey
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.endpoint import Limits
-from hostmaker.ports import CallContext, Handler, Output, Store, StoreUnavailableError
-from hostmaker.reconciler.loop import Hands, Reconciler
+from hostmaker.ports import StoreUnavailableError
+from hostmaker.reconciler.loop import Hands
+from hostmaker.testing import client, ending
 from hostmaker.testing.clock import VirtualClock
+from hostmaker.testing.control import ACCOUNT, REGION, STORE_RETRY_S, ControlGone, ControlLife
 from hostmaker.testing.crash import Crash, CrashPoints
 from hostmaker.testing.faulty_store import FaultyStore
-from hostmaker.testing.fleet import Course, FakeFleet
+from hostmaker.testing.fleet import FakeFleet
 from hostmaker.testing.gateways import FakeGateways, Outcome
 from hostmaker.testing.hub import FakeHub, Link
 from hostmaker.testing.invariants import Invariants
+from hostmaker.testing.machine import Course
 from hostmaker.testing.objects import MemoryObjects
 from hostmaker.testing.store import MemoryStore
-from hostmaker.wire.request import parse
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
-IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/service"
-STORE_RETRY_S = 1.0
 INVOCATION_LIMIT_S = 60.0
 MOST_AT_ONE_INSTANT = 2000  # steps; a world that needs more turns in a circle
-
-
-class ControlGone(Exception):
-    """Nobody answered: control is away, or died before its answer. What was asked may have been done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +52,6 @@ class Times:
 
     message_s: tuple[float, float] = (0.001, 0.03)
     restart_s: tuple[float, float] = (0.2, 1.0)
-
-
-@dataclass(slots=True)
-class Control:
-    """One life of control."""
-
-    hub: FakeHub
-    store: FaultyStore
-    reconciler: Reconciler
-    handlers: dict[tuple[str, str], Handler]
-    look_at: float | None = None
 
 
 class World:
@@ -112,7 +88,7 @@ class World:
         self.is_full = False
         self.fleet = FakeFleet(self.clock, lambda spec: self._course(spec), self._node_changed, self._log, self.points)
         self.gateways = FakeGateways(gateways, ACCOUNT, self.fleet, self.chance, self.clock.steady, self.limits.drain_s)
-        self.control: Control | None = None
+        self.control: ControlLife | None = None
         self.invariants = Invariants(self.limits)
         self._start_control()
 
@@ -120,15 +96,10 @@ class World:
 
     def call(self, operation: str, **request: Json) -> dict[str, object]:
         """Make one SageMaker call with boto3's names and shapes; raises ApiError, and ControlGone for no answer."""
-        control = self.control
-        if control is None:
+        if self.control is None:
             raise ControlGone(f"{operation}: control is away")
-        headers = {"x-amz-target": f"SageMaker.{operation}", "content-type": "application/x-amz-json-1.1"}
-        call = parse("POST", "/", "", headers, json.dumps(request).encode(), None)
-        handler = control.handlers["sagemaker", operation]
         try:
-            output = handler(CallContext(REGION, ACCOUNT, "", "r"), call.input)
-            return dict((_answer(output) if inspect.isawaitable(output) else output) or {})
+            return self.control.call(operation, request)
         except Crash as crash:
             self.kill(crash.role)
             raise ControlGone(f"{operation}: control died") from crash
@@ -145,34 +116,13 @@ class World:
         self, name: str, instances: int = 1, variants: dict[str, float] | None = None, **container: Json
     ) -> None:
         """Create model, config and endpoint; `variants` gives their weights, one called AllTraffic when left out."""
-        with suppress(_Exists):
-            self._create(
-                "CreateModel", ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE, **container}
-            )
-        listed: list[Json] = [
-            {
-                "VariantName": variant,
-                "ModelName": name,
-                "InstanceType": "ml.m5.large",
-                "InitialInstanceCount": instances,
-                "InitialVariantWeight": weight,
-            }
-            for variant, weight in (variants or {"AllTraffic": 1.0}).items()
-        ]
-        with suppress(_Exists):
-            self._create("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=listed)
-        with suppress(_Exists):
-            self._create("CreateEndpoint", EndpointName=name, EndpointConfigName=name)
+        client.create_endpoint(
+            self.ask, name, instances, variants or {"AllTraffic": 1.0}, {"Image": client.IMAGE, **container}
+        )
 
     def delete_endpoint(self, name: str) -> None:
         """Delete an endpoint, its config and its model."""
-        for operation, key in (
-            ("DeleteEndpoint", "EndpointName"),
-            ("DeleteEndpointConfig", "EndpointConfigName"),
-            ("DeleteModel", "ModelName"),
-        ):
-            with suppress(ApiError):  # an earlier try was carried out, and its answer lost
-                self.ask(operation, **{key: name})
+        client.delete_endpoint(self.ask, name)
 
     def traffic(self, name: str, per_second: float, takes_s: float = 0.1, for_s: float | None = None) -> None:
         """Have callers invoke an endpoint from now on, evenly; each invocation is inside an instance for `takes_s`."""
@@ -268,11 +218,11 @@ class World:
     def fill_disk(self, for_s: float) -> None:
         """Let every write of the store fail for some seconds."""
         self.tell("the disk is full")
-        self._set_full(True)
+        self.is_full = True
 
         def free() -> None:
             self.tell("the disk has room again")
-            self._set_full(False)
+            self.is_full = False
 
         self.after(for_s, free)
 
@@ -309,24 +259,11 @@ class World:
 
     def is_settled(self) -> bool:
         """Tell whether nothing is under way that would change an endpoint."""
-        return (
-            self.control is not None
-            and self.fleet.is_up
-            and all(_is_settled(endpoint) for endpoint in self.disk.endpoints())
-            and all(gateway.table == self.gateways.file for gateway in self.gateways.living.values())
-            and len(self.fleet.directories) == sum(len(e.recorded.members) for e in self.disk.endpoints())
-        )
+        return self.control is not None and ending.has_come(self.disk.endpoints(), self.fleet, self.gateways)
 
     def end_state(self) -> dict[str, object]:
         """Give what must be the same at the end, whoever has died on the way."""
-        return {
-            endpoint.desired.name: (
-                endpoint.recorded.status.value,
-                sorted((member.variant, member.phase.value) for member in endpoint.recorded.members),
-                endpoint.recorded.failure_reason,
-            )
-            for endpoint in self.disk.endpoints()
-        }
+        return ending.state(self.disk.endpoints())
 
     def story(self, last: int = 60) -> str:
         """Give the timeline as text."""
@@ -358,7 +295,7 @@ class World:
         self._guard(self.fleet.advance)
         self.gateways.advance(INVOCATION_LIMIT_S)
         if self.control is not None and self.control.look_at is not None and self.control.look_at <= now:
-            self._guard(self._look)
+            self._guard(self.control.look)
         self.invariants.check(self)
 
     def _guard(self, do: Callable[[], None]) -> None:
@@ -374,56 +311,27 @@ class World:
     def _start_control(self) -> None:
         if self.control is not None:
             return
-        store = FaultyStore(self.disk, self.points)
-        store.is_full = self.is_full
-        typed = cast("Store", store)
+        store = FaultyStore(self.disk, self.points, lambda: self.is_full)
         hub = FakeHub(self.fleet, self.gateways, self.clock, self._new_link, self.points)
-        services = Services(
-            store=typed,
-            objects=self.objects,
-            now=self.clock.now,
-            new_id=lambda: f"uid-{next(self._ids)}",
-            wake=self._wake,
-            facts=hub.seen,
-            warn=lambda region, endpoint, members: None,
-            account=ACCOUNT,
+        control = self.control = ControlLife(
+            store, self.objects, hub, self.clock, self.limits, self._new_id, self._told, self._between
         )
-        hands = self._between(Hands(typed, hub, hub, self.clock, self._told))
-        reconciler = Reconciler(hands, self.limits, ACCOUNT, "boot")
-        control = self.control = Control(hub, store, reconciler, operations(services))
-        hub.wake = self._wake
         self._guard(lambda: self._begin_control(control))
 
-    def _begin_control(self, control: Control) -> None:
+    def _begin_control(self, control: ControlLife) -> None:
         try:
-            control.reconciler.start()
+            control.begin()
         except StoreUnavailableError:  # the process ends with an error, and is started again
             self._end_control()
             self.after(STORE_RETRY_S, self._start_control)
             return
-        control.look_at = self.clock.seconds
         for what in ("node", *(f"gateway-{index}" for index in self.gateways.living)):
-            self.after(self._draw(self._times.message_s), lambda what=what: self._connect(what))  # type: ignore[misc]
+            self.after(self._message_s(), lambda what=what: self._connect(what))  # type: ignore[misc]
 
     def _end_control(self) -> None:
         if self.control is not None:
             self.control.hub.end()
             self.control = None
-
-    def _look(self) -> None:
-        control = self.control
-        assert control is not None
-        control.look_at = None
-        try:
-            delay = control.reconciler.turn()
-        except StoreUnavailableError:
-            delay = STORE_RETRY_S
-        if delay is not None and control.look_at is None:
-            control.look_at = self.clock.seconds + delay
-
-    def _wake(self) -> None:
-        if self.control is not None:
-            self.control.look_at = self.clock.seconds
 
     def _connect(self, what: str) -> None:
         control = self.control
@@ -446,7 +354,7 @@ class World:
             return
         self._guard(self.fleet.restart)
         if self.fleet.is_up:
-            self.after(self._draw(self._times.message_s), lambda: self._connect("node"))
+            self.after(self._message_s(), lambda: self._connect("node"))
 
     def _kill_gateway(self, index: int) -> None:
         gateway = self.gateways.living.get(index)
@@ -457,7 +365,7 @@ class World:
 
         def start() -> None:
             self.gateways.start(index)
-            self.after(self._draw(self._times.message_s), lambda: self._connect(f"gateway-{index}"))
+            self.after(self._message_s(), lambda: self._connect(f"gateway-{index}"))
 
         self.after(self._draw(self._times.restart_s), start)
 
@@ -475,50 +383,14 @@ class World:
             subject = action.status.value
         self.tell(f"{name}: {what} {subject[:6] if subject.startswith('i-') else subject} ({action.because})")
 
-    def _new_link(self) -> Link:
-        return Link(lambda at, do: heapq.heappush(self._due, (at, next(self._order), do)), self._delay, self.clock)
-
-    def _delay(self) -> float:
+    def _message_s(self) -> float:
         return self._draw(self._times.message_s)
+
+    def _new_link(self) -> Link:
+        return Link(lambda at, do: heapq.heappush(self._due, (at, next(self._order), do)), self._message_s, self.clock)
+
+    def _new_id(self) -> str:
+        return f"uid-{next(self._ids)}"
 
     def _draw(self, between: tuple[float, float]) -> float:
         return self.chance.uniform(*between)
-
-    def _set_full(self, is_full: bool) -> None:
-        self.is_full = is_full
-        if self.control is not None:
-            self.control.store.is_full = is_full
-
-    def _create(self, operation: str, **request: Json) -> None:
-        try:
-            self.ask(operation, **request)
-        except ApiError as error:
-            if "already exist" not in error.message:
-                raise
-            raise _Exists from error
-
-
-def _answer(output: Awaitable[Output]) -> Output:
-    """Run a handler to its end: nothing that it asks of a simulated world has to be waited for."""
-    running = output.__await__()
-    try:
-        next(running)
-    except StopIteration as end:
-        return cast("Output", end.value)
-    raise AssertionError("a simulated world has kept a handler waiting")
-
-
-class _Exists(Exception):
-    """An earlier try was carried out, and its answer lost."""
-
-
-def _is_settled(endpoint: Endpoint) -> bool:
-    recorded = endpoint.recorded
-    if recorded.status is EndpointStatus.FAILED:
-        return not recorded.members
-    wanted = sum(variant.variant.initial_instance_count for variant in endpoint.desired.variants)
-    return (
-        recorded.status is EndpointStatus.IN_SERVICE
-        and len(recorded.members) == wanted
-        and all(member.phase is MemberPhase.IN_SERVICE for member in recorded.members)
-    )

@@ -1,0 +1,96 @@
+"""One life of control in a simulated world: the true operations and the true reconciler over simulated ports."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from hostmaker.control.app import operations
+from hostmaker.control.services import Services
+from hostmaker.kit.clock import Clock
+from hostmaker.kit.json_value import Json
+from hostmaker.planner.endpoint import Limits
+from hostmaker.ports import CallContext, Objects, Output, Store, StoreUnavailableError
+from hostmaker.reconciler.loop import Hands, Reconciler, Timeline
+from hostmaker.testing.faulty_store import FaultyStore
+from hostmaker.testing.hub import FakeHub
+from hostmaker.wire.request import parse
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+STORE_RETRY_S = 1.0
+
+
+class ControlGone(Exception):
+    """Nobody answered: control is away, or died before its answer. What was asked may have been done."""
+
+
+class ControlLife:
+    """Control from a start to its end. `look_at` is the steady second at which the reconciler looks next."""
+
+    def __init__(
+        self,
+        store: FaultyStore,
+        objects: Objects,
+        hub: FakeHub,
+        clock: Clock,
+        limits: Limits,
+        new_id: Callable[[], str],
+        told: Timeline,
+        between: Callable[[Hands], Hands],
+    ) -> None:
+        self.hub = hub
+        self.store = store
+        self.look_at: float | None = None
+        self._clock = clock
+        typed = cast("Store", store)
+        hub.wake = self.wake
+        services = Services(
+            store=typed,
+            objects=objects,
+            now=clock.now,
+            new_id=new_id,
+            wake=self.wake,
+            facts=hub.seen,
+            warn=lambda region, endpoint, members: None,
+            account=ACCOUNT,
+        )
+        self._handlers = operations(services)
+        self._reconciler = Reconciler(between(Hands(typed, hub, hub, clock, told)), limits, ACCOUNT, "boot")
+
+    def begin(self) -> None:
+        """Tell the world what the records say; raises StoreUnavailableError."""
+        self._reconciler.start()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look soon."""
+        self.look_at = self._clock.steady()
+
+    def look(self) -> None:
+        """Have the reconciler decide."""
+        self.look_at = None
+        try:
+            delay = self._reconciler.turn()
+        except StoreUnavailableError:
+            delay = STORE_RETRY_S
+        if delay is not None and self.look_at is None:
+            self.look_at = self._clock.steady() + delay
+
+    def call(self, operation: str, request: dict[str, Json]) -> dict[str, object]:
+        """Carry out a SageMaker call, as it is by the model; raises ApiError and StoreUnavailableError."""
+        headers = {"x-amz-target": f"SageMaker.{operation}", "content-type": "application/x-amz-json-1.1"}
+        call = parse("POST", "/", "", headers, json.dumps(request).encode(), None)
+        output = self._handlers["sagemaker", operation](CallContext(REGION, ACCOUNT, "", "r"), call.input)
+        return dict((_answer(output) if inspect.isawaitable(output) else output) or {})
+
+
+def _answer(output: Awaitable[Output]) -> Output:
+    """Run a handler to its end: nothing that it asks of a simulated world has to be waited for."""
+    running = output.__await__()
+    try:
+        next(running)
+    except StopIteration as end:
+        return cast("Output", end.value)
+    raise AssertionError("a simulated world has kept a handler waiting")

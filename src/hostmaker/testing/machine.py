@@ -1,0 +1,74 @@
+"""What there is on a fake machine: how instances go, their processes and directories, and what an agent remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from hostmaker.domain.fleet import InstanceFailure, InstanceSpec
+from hostmaker.fleet.instance import Exited, Life
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How an instance goes, in seconds of steady time.
+
+    `exits[k]` ends the process of start k that many seconds after it began (fewer entries: it lives on).
+    """
+
+    prepare_s: float = 1.0
+    prepare_failure: InstanceFailure | None = None
+    healthy_after_s: float | None = 1.0  # after the start of the process; None: never
+    exits: tuple[float, ...] = ()
+    stop_s: float = 0.1
+
+
+class Doing(Enum):
+    """What an agent has under way for an instance."""
+
+    PREPARE = "prepare"
+    START = "start"
+    TELL_START = "tell start"
+    REMOVE = "remove"
+
+
+@dataclass(slots=True)
+class Process:
+    """A process below the keeper: it goes on without an agent."""
+
+    pid: int
+    began_at: float
+    exits_at: float | None = None
+    how: Exited = field(default_factory=lambda: Exited(code=1))  # it ends, when it does
+    ended: Exited | None = None
+    was_stopped: bool = False  # we asked it to end
+    hangs: bool = False
+
+
+@dataclass(slots=True)
+class Directory:
+    """What is on disk of an instance."""
+
+    spec: InstanceSpec
+    is_prepared: bool = False
+    process: Process | None = None
+    starts: int = 0
+    failure: InstanceFailure | None = None
+    health: tuple[int, bool] | None = None  # of which process
+    lines: list[str] = field(default_factory=list)
+
+    def running(self) -> Process | None:
+        """Give its process, if that runs."""
+        return self.process if self.process is not None and self.process.ended is None else None
+
+
+@dataclass(slots=True)
+class Runner:
+    """What an agent has in memory of an instance. `doing` gives the due second of what is under way."""
+
+    life: Life
+    since: datetime
+    doing: dict[Doing, float] = field(default_factory=dict)
+    exit_to_tell: Exited | None = None
+    is_cancelled: bool = False
