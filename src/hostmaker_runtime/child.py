@@ -6,7 +6,9 @@ import os
 import select
 import signal
 import time
-from typing import Dict, List
+from typing import Any, Dict, List, Optional
+
+from hostmaker_runtime.confinement import Confinement
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -25,7 +27,9 @@ class NotStarted(Exception):
 class Program:
     """What to run: checked here, so that nothing of it can fail in the keeper later."""
 
-    def __init__(self, argv: List[str], env: Dict[str, str], cwd: str, log: str) -> None:
+    def __init__(
+        self, argv: List[str], env: Dict[str, str], cwd: str, log: str, confine: Optional[Dict[str, Any]] = None
+    ) -> None:
         if not isinstance(argv, list) or not argv or not isinstance(env, dict):
             raise NotStarted("argv is a list of at least one string, env an object of strings")
         words = [*argv, cwd, log, *env, *env.values()]
@@ -37,6 +41,10 @@ class Program:
         self.env = env
         self.cwd = cwd
         self.log = log
+        try:
+            self.confinement = None if confine is None else Confinement(confine)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise NotStarted("confine: %s" % error) from error
 
 
 def adopt_orphans() -> None:
@@ -106,10 +114,17 @@ def _become(program: Program, writing: int, parent: int) -> None:
             os.dup2(descriptor, standard)
         os.set_inheritable(writing, False)
         _close_all_but(writing)
+        if program.confinement is not None:
+            doing = "confinement"
+            program.confinement.enter()
+            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # another user id has forgotten it
+            doing = program.cwd
+            os.chdir(program.cwd)  # where we are may have been hidden
         doing = program.argv[0]
         os.execve(program.argv[0], program.argv, program.env)  # noqa: S606
     except OSError as error:
-        _tell(writing, "%s: %s" % (doing, os.strerror(error.errno or errno.EIO)))
+        where = "%s: %s" % (doing, error.filename) if doing == "confinement" else doing
+        _tell(writing, "%s: %s" % (where, os.strerror(error.errno or errno.EIO)))
     except BaseException as error:  # nothing may return into the keeper's loop
         _tell(writing, "%s: %r" % (doing, error))
     finally:

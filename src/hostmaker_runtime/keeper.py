@@ -3,7 +3,7 @@
 Single-threaded and of the standard library only: it must not die. It listens on a unix socket; each line is one JSON
 request, answered by one JSON line, `{"ok": false, "error"}` where something is wrong:
 
-    {"op": "start", "directory", "argv", "env", "cwd", "log"} -> {"ok": true, "pid", "start_time"}
+    {"op": "start", "directory", "argv", "env", "cwd", "log", "confine"?} -> {"ok": true, "pid", "start_time"}
     {"op": "stop", "directory", "grace_s"}                    -> {"ok": true}; SIGTERM, then SIGKILL after the grace
     {"op": "list"}                                            -> {"ok": true, "children": [{"directory", "pid", ...}]}
     {"op": "ping"}                                            -> {"ok": true, "name", "pid"}
@@ -125,7 +125,7 @@ class Keeper:
     def start(self, request: Document, client: Client) -> Document:
         """Start an instance's process; not while another one lives in its directory, nor at the end."""
         directory = str(request["directory"])
-        program = Program(request["argv"], request["env"], request["cwd"], request["log"])
+        program = Program(request["argv"], request["env"], request["cwd"], request["log"], request.get("confine"))
         if self.is_ending:
             return _wrong("the keeper is ending")
         for child in self.children.values():

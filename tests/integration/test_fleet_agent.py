@@ -57,7 +57,7 @@ def test_an_instance_from_wish_to_end(play: Callable[[Play], None]) -> None:
         house.want(spec("i-1"))
         fact = await house.until_state("i-1", HEALTHY)
         assert is_alive(fact.pid)
-        assert fact.socket == str(house.run / "i" / "i-1.sock")
+        assert fact.socket == str(house.run / "i" / "i-1" / "s.sock")
         assert Path(fact.socket).is_socket()
         assert (fact.resolved_image, fact.resolved_at is not None) == ("image@sha256:1", True)
         house.want()

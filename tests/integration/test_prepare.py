@@ -164,7 +164,9 @@ def test_what_it_prepares_serves(tmp_path: Path, store: Store) -> None:
             "SM_MODEL_DIR": str(model),
             "SAGEMAKER_BASE_DIR": str(child.directory),
             "SAGEMAKER_SUBMIT_DIRECTORY": f"{model}/code",
-            "HOME": str(child.directory),
+            "HOME": str(child.directory / "home"),
+            "USER": "model",
+            "LOGNAME": "model",
         }
         == prepared.env
     )

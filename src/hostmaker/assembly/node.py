@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+from pathlib import Path
 
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
+from hostmaker.fleet.confine import find_isolation
 from hostmaker.kit.clock import open_clock
 from hostmaker.logs.times import LogClock
 from hostmaker.logs.write import append_line, tail
 
+log = logging.getLogger("hostmaker.node")
 LOG_CLOCK_EVERY_S = 0.25
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "HOSTMAKER_CACHE_DIR")
 PASSED_ON_PREFIXES = (
@@ -32,6 +36,8 @@ async def main(start: Start) -> None:
     """Run until cancelled."""
     settings = start.joined.settings
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
+    isolation = find_isolation(settings.node.isolation)
+    log.info("model code is isolated by: %s", isolation.value)
     agent = NodeAgent(
         NodeSettings(
             node_id="node-0",
@@ -40,6 +46,9 @@ async def main(start: Start) -> None:
             prepare_env=prepare_environment(start, dict(os.environ)),
             prepare_concurrency=settings.node.prepare_concurrency,
             stop_grace_s=settings.node.stop_grace_s,
+            isolation=isolation,
+            hidden=(Path.home(),),
+            most_processes=settings.node.most_processes,
         ),
         clock.now,
         append_line,

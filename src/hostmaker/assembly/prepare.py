@@ -66,7 +66,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
     match = match_image(spec.container.image, load_catalog(Path(runtimes) if runtimes else None))
     handler = _handler_digest(match)
     model = directory / "model"
-    for path in (model, directory / "tmp"):
+    for path in (model, directory / "tmp", directory / "home"):
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
     environment = _environment(spec, match, handler, code)

@@ -15,7 +15,7 @@ from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import write_atomically
 
 DEFAULT_PORT = 4747
-LONGEST_RUN_DIR = 70  # a unix socket's path has at most 107 bytes; ours add up to 30
+LONGEST_RUN_DIR = 70  # a unix socket's path has at most 107 bytes; ours add up to 31
 
 
 T = TypeVar("T")
@@ -59,6 +59,12 @@ class NodeSection:
     prepare_concurrency: int = field(default=4, metadata={"doc": "downloads and environment builds at once"})
     stop_grace_s: float = field(default=30.0, metadata={"doc": "seconds between SIGTERM and SIGKILL of an instance"})
     runtimes: str = field(default="", metadata={"doc": "path of a further runtimes.toml"})
+    isolation: str = field(
+        default="auto", metadata={"doc": "of model code: view (root), landlock, none; auto: the best there is"}
+    )
+    most_processes: int = field(
+        default=4096, metadata={"doc": "processes and threads of an instance, isolated by view"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from hostmaker.assembly.role import Role, our_role
 from hostmaker.assembly.settings import Joined, Settings, write_joined
 from hostmaker.assembly.store import store_role
 from hostmaker.auth.credentials import open_credentials
+from hostmaker.fleet.confine import IsolationError, find_isolation
 from hostmaker.kit.backoff import backoff_s
 from hostmaker.kit.clock import open_clock
 from hostmaker.kit.codec import decode
@@ -58,6 +59,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         self._take_data_dir()
+        try:
+            if self._settings.node.isolation != "auto":  # which is always possible
+                await asyncio.to_thread(find_isolation, self._settings.node.isolation)
+        except IsolationError as error:
+            raise StartError(str(error)) from error
         self._listener = self._listen()
         credentials = open_credentials(self._settings.data / "credentials.json")
         open_clock(self._settings.data / "clock.json", self._settings.time_scale)

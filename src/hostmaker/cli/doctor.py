@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import assert_never
 
 import typer
 
 from hostmaker.assembly.ready import keeper_pid
 from hostmaker.assembly.settings import Settings
+from hostmaker.fleet.confine import Isolation, find_isolation
 from hostmaker.kit.files import lock_holder
 
 LITTLE_DISK_BYTES = 2 * 1024**3
@@ -56,11 +58,28 @@ def _machine(data_dir: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     level = "problem" if free < LITTLE_DISK_BYTES else "ok"
     yield Finding(level, f"{free / 1024**3:.1f} GiB free at {place}", "Free some space." if level == "problem" else "")
-    yield Finding(
-        "note",
-        f"Model code runs as {'root' if os.getuid() == 0 else 'this user'} and can read what it can read.",
-        "Deploy only models that you trust.",
-    )
+    yield _isolation()
+
+
+def _isolation() -> Finding:
+    isolation = find_isolation("auto")
+    match isolation:
+        case Isolation.VIEW:
+            return Finding("ok", "Model code is isolated: a user id and a view of the files for each instance.")
+        case Isolation.LANDLOCK:
+            return Finding(
+                "ok" if os.getuid() else "note",
+                "Model code is isolated by Landlock; it has this user's id, and can reach this user's sockets.",
+                "SECURITY.md says what that leaves open; a server that is root and may mount has a stronger wall.",
+            )
+        case Isolation.NONE:
+            return Finding(
+                "note",
+                f"Model code runs as {'root' if os.getuid() == 0 else 'this user'} and can read what it can read.",
+                "Deploy only models that you trust. A kernel with Landlock, or root that may mount, would wall it off.",
+            )
+        case _:
+            assert_never(isolation)
 
 
 def _server(data_dir: Path) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.messages import DesiredInstances, NodeFacts, NodeHello
+from hostmaker.fleet.confine import Confiner, Isolation
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.instance import Periods
 from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
@@ -52,6 +53,9 @@ class NodeSettings:
     prepare_concurrency: int = 4
     start_concurrency: int = field(default_factory=default_start_concurrency)
     stop_grace_s: float = 30.0
+    isolation: Isolation = Isolation.NONE
+    hidden: tuple[Path, ...] = ()  # beside data and run directory
+    most_processes: int = 4096
     periods: Periods = field(default_factory=Periods)
 
 
@@ -81,6 +85,12 @@ class NodeAgent:
         self._keeper = keeper_client(settings.run_dir, settings.data_dir)
         self._tools = Tools(
             keeper=self._keeper,
+            confiner=Confiner(
+                settings.isolation,
+                settings.data_dir,
+                (settings.data_dir, settings.run_dir, *settings.hidden),
+                settings.most_processes,
+            ),
             append_line=append_line,
             tail=tail,
             now=now,
@@ -170,7 +180,7 @@ class NodeAgent:
         ident, data_dir = spec.instance_id, self._settings.data_dir
         place = Place(
             directory=InstanceDirectory(self._instances / ident),
-            socket=self._settings.run_dir / "i" / f"{ident}.sock",
+            socket=self._settings.run_dir / "i" / ident / "s.sock",
             log=data_dir / "logs" / spec.region / spec.endpoint / spec.variant / f"{ident}.log",
         )
         return InstanceRunner(spec, place, self._tools)

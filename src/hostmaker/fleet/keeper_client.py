@@ -56,12 +56,18 @@ class KeeperClient:
             return keeper
 
     async def start(
-        self, directory: Path, argv: tuple[str, ...], env: Mapping[str, str], cwd: str, log: Path
+        self,
+        directory: Path,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        cwd: str,
+        log: Path,
+        confine: Mapping[str, Json] | None = None,
     ) -> Process:
-        """Start the process of an instance; raises KeeperError."""
-        told = await self._ask(
-            {"op": "start", "directory": str(directory), "argv": argv, "env": env, "cwd": cwd, "log": str(log)}
-        )
+        """Start the process of an instance, confined as `fleet.confine` says; raises KeeperError."""
+        request: dict[str, Json] = {"op": "start", "directory": str(directory), "cwd": cwd, "log": str(log)}
+        request |= {"argv": argv, "env": env, "confine": confine}
+        told = await self._ask(request)
         pid, started = told["pid"], told["start_time"]
         assert isinstance(pid, int)
         assert isinstance(started, int)

@@ -16,6 +16,7 @@ from typing import Any, assert_never
 
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceSpec, InstanceState
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER
+from hostmaker.fleet.confine import Confiner
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.instance import (
     Effect,
@@ -61,6 +62,7 @@ class Tools:
     """What every instance of a node is run with. `starting` bounds the processes that start at once."""
 
     keeper: KeeperClient
+    confiner: Confiner
     append_line: Callable[[Path, str], None]
     tail: Callable[[Path, int], tuple[str, ...]]
     now: Callable[[], datetime]
@@ -257,12 +259,15 @@ class InstanceRunner:
         prepared = self._directory.prepared()
         if prepared is None:
             raise KeeperError("its directory was changed by someone else")
+        ident, place, sockets = self.spec.instance_id, self._directory.path, self._socket.parent
         self._socket.unlink(missing_ok=True)
         self._directory.forget_process()
+        await asyncio.to_thread(self._tools.confiner.hand_over, ident, place, sockets)
+        confine = self._tools.confiner.request(ident, place, sockets, prepared.python)
         argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in prepared.argv)
         keeper = self._tools.keeper
         await keeper.ensure()
-        return await keeper.start(self._directory.path, argv, prepared.env, prepared.cwd, self._log)
+        return await keeper.start(place, argv, prepared.env, prepared.cwd, self._log, confine)
 
     async def _stop(self) -> None:
         assert self._process is not None
@@ -320,6 +325,8 @@ class InstanceRunner:
                 log.warning("instance %s: directory not removed: %s", self.spec.instance_id, error)
                 await asyncio.sleep(attempt)
         self._socket.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._socket.parent.rmdir()
         self._events.put_nowait(Removed())
 
 

@@ -1,0 +1,260 @@
+"""A model that is not what it should be: it reads nothing that is not its own, and the server is unharmed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hostmaker.assembly.settings import Settings
+from hostmaker.fleet.confine import probe
+
+from .conftest import Server
+
+POSSIBLE = probe()
+VIEW = ["view"] if POSSIBLE["view"] else []
+KINDS = [*VIEW, *(["landlock"] if POSSIBLE["landlock"] else [])]
+"""What this machine allows: a model's own view needs root and the right to mount, Landlock a kernel that has it."""
+by_view = pytest.mark.parametrize("attack", VIEW, indirect=True)
+
+HOSTILE = """
+import ctypes, json, os, signal, socket, subprocess, sys
+
+class Hostile:
+    def predict(self, request):
+        try:
+            return json.dumps(getattr(self, request["do"])(**request.get("with", {})))
+        except BaseException as error:
+            return json.dumps({"error": repr(error)})
+
+    def read(self, path):
+        with open(path, "rb") as file:
+            return repr(file.read(200))
+
+    def list(self, path):
+        return sorted(os.listdir(path))
+
+    def write(self, path):
+        with open(path, "w") as file:
+            file.write("was here")
+        return "written"
+
+    def connect(self, path):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(2)
+            client.connect(path)
+        return "connected"
+
+    def kill(self, pid):
+        os.kill(pid, signal.SIGKILL)
+        return "killed"
+
+    def trace(self, pid):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.ptrace(16, pid, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+        return "traced"
+
+    def walk(self, top, words):
+        found = []
+        for root, _, files in os.walk(top):
+            found += [os.path.join(root, name) for name in files if any(word in name for word in words)]
+        return found[:20]
+
+    def processes(self):
+        mine, others = os.getpid(), []
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != mine:
+                try:
+                    others.append(repr(open("/proc/%s/environ" % name, "rb").read()))
+                except OSError:
+                    pass
+        return others
+
+    def open_files(self):
+        return [os.readlink("/proc/self/fd/" + name) for name in os.listdir("/proc/self/fd") if int(name) < 100]
+
+    def environment(self):
+        return dict(os.environ)
+
+    def fork(self, most):
+        children = []
+        try:
+            for _ in range(most):
+                pid = os.fork()
+                if pid == 0:
+                    signal.pause()
+                children.append(pid)
+        except OSError as error:
+            return {"forked": len(children), "error": repr(error)}
+        finally:
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+        return {"forked": len(children)}
+
+    def become_root(self):
+        os.setuid(0)
+        return "root"
+
+    def whoami(self):
+        return os.getuid()
+
+def model_fn(model_dir):
+    return Hostile()
+
+def input_fn(body, content_type):
+    return json.loads(body)
+
+def predict_fn(request, model):
+    return model.predict(request)
+
+def output_fn(answer, accept):
+    return answer, "application/json"
+"""
+
+
+class Attack:
+    """A hostile model on a server, with another endpoint beside it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def do(self, what: str, **arguments: Any) -> Any:
+        body = json.dumps({"do": what, "with": arguments})
+        runtime = self.server.client("sagemaker-runtime")
+        answer = runtime.invoke_endpoint(EndpointName="hostile", ContentType="application/json", Body=body)
+        return json.loads(answer["Body"].read())
+
+    def fails(self, what: str, **arguments: Any) -> bool:
+        answer = self.do(what, **arguments)
+        return isinstance(answer, dict) and "error" in answer
+
+    def others_work(self) -> bool:
+        runtime = self.server.client("sagemaker-runtime")
+        answer = runtime.invoke_endpoint(EndpointName="victim", ContentType="text/csv", Body=b"1,2")
+        return json.loads(answer["Body"].read()) == [3.0]
+
+    @property
+    def victim(self) -> Path:
+        """The directory of the other endpoint's instance."""
+        for path in sorted((self.server.data_dir / "instances").iterdir()):
+            if json.loads((path / "spec.json").read_text())["endpoint"] == "victim":
+                return path
+        raise AssertionError("there is no victim")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def attack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
+    data_dir = tmp_path_factory.mktemp("hostile") / "data"
+    server = Server(data_dir, ("--set", f"node.isolation={request.param}", "--set", "node.most_processes=100")).start()
+    server.create("victim")
+    server.create("hostile", script=HOSTILE)
+    assert server.wait_while("victim", "Creating")["EndpointStatus"] == "InService"
+    found = server.wait_while("hostile", "Creating")
+    assert found["EndpointStatus"] == "InService", found
+    yield Attack(server)
+    server.stop()
+
+
+def test_what_is_the_servers_cannot_be_read(attack: Attack) -> None:
+    data = attack.server.data_dir
+    for path in ("credentials.json", "state.db", "ready.json", "node.json", "store.log", "keeper.log"):
+        assert (data / path).exists(), path
+        assert attack.fails("read", path=str(data / path)), path
+    assert attack.fails("read", path=str(data.with_suffix(".ready")))
+    assert attack.do("walk", top=str(data), words=["credentials", "state.db", "settings.json"]) == []
+    assert attack.others_work()
+
+
+def test_what_is_anothers_cannot_be_read(attack: Attack) -> None:
+    model = attack.victim / "model" / "code" / "inference.py"
+    assert model.exists()
+    assert attack.fails("read", path=str(model))
+    assert attack.fails("list", path=str(attack.victim))
+    assert attack.do("walk", top=str(attack.server.data_dir / "logs"), words=[".log"]) == []
+
+
+@by_view
+def test_sockets_of_others_cannot_be_reached(attack: Attack) -> None:
+    run = Settings(str(attack.server.data_dir)).run
+    sockets = [str(path) for path in run.rglob("*.sock") if "hostile" not in path.name]
+    mine = next(path.name for path in (attack.server.data_dir / "instances").iterdir() if path != attack.victim)
+    others = [path for path in sockets if mine not in path]
+    assert any("keeper" in path for path in others)
+    assert any("control" in path for path in others)
+    assert [path for path in others if not attack.fails("connect", path=path)] == []
+
+
+def test_processes_of_others_are_out_of_reach(attack: Attack) -> None:
+    pids = attack.server.ready["pids"]
+    secret = attack.server.ready["secret_access_key"]
+    assert not any(secret in text for text in attack.do("processes"))
+    for role in ("supervisor", "gateway", "control", "node", "keeper"):
+        assert attack.fails("kill", pid=pids[role][0]), role
+        assert attack.fails("trace", pid=pids[role][0]), role
+        if _by_view(attack) or os.geteuid() != 0:  # root's CAP_PERFMON is stronger than Landlock
+            assert attack.fails("read", path=f"/proc/{pids[role][0]}/environ"), role
+        assert attack.fails("read", path=f"/proc/{pids[role][0]}/mem"), role
+    assert attack.others_work()
+
+
+def test_nothing_is_inherited(attack: Attack) -> None:
+    environment = attack.do("environment")
+    assert not [
+        name for name in environment if "SECRET" in name or "ACCESS_KEY" in name or name.startswith("HOSTMAKER")
+    ]
+    data = str(attack.server.data_dir)
+    opened = [path for path in attack.do("open_files") if path.startswith(data)]
+    assert all("/logs/" in path for path in opened), opened
+
+
+def test_it_writes_only_what_is_its_own(attack: Attack) -> None:
+    data = attack.server.data_dir
+    for path in (data / "x", attack.victim / "x", Path("/etc/x"), Path("/usr/x"), Path.home() / "x"):
+        assert attack.fails("write", path=str(path)), path
+        assert not path.exists()
+    for name in ("HOME", "TMPDIR", "SM_MODEL_DIR"):
+        assert attack.do("write", path=os.path.join(attack.do("environment")[name], "x")) == "written"
+    mine = next(path for path in (data / "instances").iterdir() if path != attack.victim)
+    for name in ("spec.json", "pid.json", "exit.json", "prepared.json"):
+        assert attack.fails("write", path=str(mine / name)), name
+
+
+@by_view
+def test_it_does_not_fork_without_end(attack: Attack) -> None:
+    told = attack.do("fork", most=500)
+    assert told["forked"] < 100
+    assert "error" in told
+    assert attack.fails("become_root")
+    assert attack.others_work()
+
+
+def test_it_is_stopped_all_the_same(attack: Attack) -> None:
+    """Last: it ends the hostile endpoint, and looks for what is left of it."""
+    uid = attack.do("whoami")
+    sagemaker = attack.server.client("sagemaker")
+    sagemaker.delete_endpoint(EndpointName="hostile")
+    deadline = time.monotonic() + 60
+    while len(list((attack.server.data_dir / "instances").iterdir())) > 1:
+        assert time.monotonic() < deadline, attack.server.log()
+        time.sleep(0.05)
+    if _by_view(attack):
+        assert not [path for path in Path("/proc").iterdir() if path.name.isdigit() and _owner(path) == uid]
+    assert attack.others_work()
+
+
+def _by_view(attack: Attack) -> bool:
+    return "node.isolation=view" in attack.server.arguments
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except FileNotFoundError:
+        return None
