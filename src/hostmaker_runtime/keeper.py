@@ -3,7 +3,8 @@
 Single-threaded and of the standard library only: it must not die. It listens on a unix socket; each line is one JSON
 request, answered by one JSON line, `{"ok": false, "error"}` where something is wrong:
 
-    {"op": "start", "directory", "argv", "env", "cwd", "log", "confine"?} -> {"ok": true, "pid", "start_time"}
+    {"op": "start", "directory", "argv", "env", "cwd", "log", "confine"?, "memory"?}
+                                                              -> {"ok": true, "pid", "start_time"}
     {"op": "stop", "directory", "grace_s"}                    -> {"ok": true}; SIGTERM, then SIGKILL after the grace
     {"op": "list"}                                            -> {"ok": true, "children": [{"directory", "pid", ...}]}
     {"op": "ping"}                                            -> {"ok": true, "name", "pid"}
@@ -26,8 +27,10 @@ if __name__ == "__main__":  # started by path: what belongs to it lies beside it
 from hostmaker_runtime import processes
 from hostmaker_runtime.child import NotStarted, Program, adopt_orphans, spawn
 from hostmaker_runtime.keeper_door import Client, Door
+from hostmaker_runtime.memory import Memory
 
 RETRY_S = 1.0
+LOOK_S = 1.0
 LAST_TRIES_S = 5.0  # at the end, for exits that cannot be written
 SIGTERM_GRACE_S = 10.0
 MOST_GENERATIONS = 100  # of orphans, whose own children become ours
@@ -39,11 +42,12 @@ Document = Dict[str, Any]
 class Child:
     """One process and the directory of its instance; `kill_at` is a steady second."""
 
-    def __init__(self, directory: str, pid: int, start_time: int) -> None:
+    def __init__(self, directory: str, pid: int, start_time: int, memory: Optional[Memory]) -> None:
         self.directory = directory
         self.pid = pid
         self.start_time = start_time
         self.kill_at = math.inf
+        self.memory = memory
 
     def told(self) -> Document:
         """Give what `list` says."""
@@ -58,6 +62,7 @@ class Keeper:
         self.children: Dict[int, Child] = {}
         self.unwritten: Dict[str, Document] = {}
         self.write_at = math.inf
+        self.look_at = math.inf  # at the memory of those that no cgroup holds
         self.is_ending = False
         self.gives_up_at = math.inf
         self.waiting: List[Client] = []  # for the end
@@ -80,6 +85,7 @@ class Keeper:
                     self.end(SIGTERM_GRACE_S)
                 self.reap()
                 self.kill_overdue()
+                self.watch_memory()
                 self.write_exits()
             except Exception as error:  # the owner of all instances goes on, whatever it is
                 _complain(error)
@@ -103,7 +109,7 @@ class Keeper:
 
     def next_wait_s(self) -> Optional[float]:
         """Give the seconds until something must be done without being asked."""
-        deadline = min([self.write_at, *(child.kill_at for child in self.children.values())])
+        deadline = min([self.write_at, self.look_at, *(child.kill_at for child in self.children.values())])
         return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
 
     # What others ask
@@ -126,6 +132,7 @@ class Keeper:
         """Start an instance's process; not while another one lives in its directory, nor at the end."""
         directory = str(request["directory"])
         program = Program(request["argv"], request["env"], request["cwd"], request["log"], request.get("confine"))
+        memory = Memory(request["memory"]) if request.get("memory") else None
         if self.is_ending:
             return _wrong("the keeper is ending")
         for child in self.children.values():
@@ -141,7 +148,7 @@ class Keeper:
             processes.signal_group(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        self.children[pid] = Child(directory, pid, started)
+        self.children[pid] = Child(directory, pid, started, memory)
         return {"ok": True, "pid": pid, "start_time": started}
 
     def stop(self, request: Document, client: Client) -> Document:
@@ -181,6 +188,17 @@ class Keeper:
                 processes.signal_group(child.pid, signal.SIGKILL)
                 child.kill_at = now + RETRY_S
 
+    def watch_memory(self) -> None:
+        """Kill those that use more memory than they may."""
+        now = time.monotonic()
+        watched = [child for child in self.children.values() if child.memory is not None and child.memory.is_watched()]
+        if watched and self.look_at <= now:
+            for child in watched:
+                if child.memory is not None and child.memory.look(child.pid):
+                    processes.signal_group(child.pid, signal.SIGKILL)
+            self.look_at = math.inf
+        self.look_at = min(self.look_at, now + LOOK_S) if watched else math.inf
+
     def reap(self) -> None:
         """Take note of every process that has ended, and end what it has left behind."""
         while True:
@@ -197,7 +215,8 @@ class Keeper:
                 processes.signal_group(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             if child is not None:
-                self.unwritten[child.directory] = processes.exit_document(status, time.time())
+                killed = os.WIFSIGNALED(status) and child.memory is not None and child.memory.has_killed()
+                self.unwritten[child.directory] = processes.exit_document(status, time.time(), killed)
                 self.write_at = time.monotonic()
                 self.end_leftovers(child.directory)
 

@@ -52,14 +52,14 @@ def signal_group(pid: int, number: int) -> None:
             pass
 
 
-def exit_document(status: int, at: float) -> Dict[str, Any]:
-    """Say how a process ended; `at` is in unix seconds."""
+def exit_document(status: int, at: float, memory_kill: bool = False) -> Dict[str, Any]:
+    """Say how a process ended; `at` is in unix seconds, `memory_kill`: it used more memory than it may."""
     is_killed = os.WIFSIGNALED(status)
     return {
         "code": None if is_killed else os.WEXITSTATUS(status),
         "signal": _signal_name(os.WTERMSIG(status)) if is_killed else None,
         "at": at,
-        "memory_kill": False,
+        "memory_kill": memory_kill,
     }
 
 

@@ -6,10 +6,12 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from hostmaker.assembly.settings import Settings
 from hostmaker.fleet.confine import probe
@@ -23,7 +25,7 @@ KINDS = [*VIEW, *(["landlock"] if POSSIBLE["landlock"] else [])]
 by_view = pytest.mark.parametrize("attack", VIEW, indirect=True)
 
 HOSTILE = """
-import ctypes, json, os, signal, socket, subprocess, sys
+import ctypes, json, os, signal, socket, subprocess, sys, time
 
 class Hostile:
     def predict(self, request):
@@ -97,6 +99,10 @@ class Hostile:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
         return {"forked": len(children)}
+
+    def eat(self, mib):
+        self.eaten = b"x" * (mib << 20)
+        return len(self.eaten)
 
     def become_root(self):
         os.setuid(0)
@@ -247,6 +253,35 @@ def test_it_is_stopped_all_the_same(attack: Attack) -> None:
     if _by_view(attack):
         assert not [path for path in Path("/proc").iterdir() if path.name.isdigit() and _owner(path) == uid]
     assert attack.others_work()
+
+
+@pytest.mark.parametrize("groups", ["true", "false"], ids=["cgroup", "keeper"])
+def test_memory_without_end_is_ended_and_named(tmp_path_factory: pytest.TempPathFactory, groups: str) -> None:
+    settings = ("node.instance_memory_mib=300", f"node.memory_groups={groups}")
+    arguments = tuple(word for setting in settings for word in ("--set", setting))
+    server = Server(tmp_path_factory.mktemp("greedy") / "data", arguments).start()
+    try:
+        server.create("victim")
+        server.create("hostile", script=HOSTILE)
+        server.create("greedy", script=HOSTILE.replace("return Hostile()", "h = Hostile(); h.eat(2000); time.sleep(9)"))
+        assert server.wait_while("victim", "Creating")["EndpointStatus"] == "InService"
+        assert server.wait_while("hostile", "Creating")["EndpointStatus"] == "InService"
+        failed = server.wait_while("greedy", "Creating")
+        assert failed["EndpointStatus"] == "Failed"
+        cause = "signal SIGKILL because it used more memory than the 0.293 GiB that node.instance_memory_mib allows"
+        assert cause in failed["FailureReason"]
+        attack = Attack(server)
+        assert attack.do("eat", mib=50) == 50 << 20
+        with suppress(ClientError):
+            attack.do("eat", mib=600)
+        log = server.data_dir / "logs" / "us-east-1" / "hostile"
+        deadline = time.monotonic() + 30
+        while cause not in "".join(path.read_text() for path in log.rglob("*.log")):
+            assert time.monotonic() < deadline, server.log()
+            time.sleep(0.1)
+        assert attack.others_work()
+    finally:
+        server.stop()
 
 
 def _by_view(attack: Attack) -> bool:

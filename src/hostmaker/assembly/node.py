@@ -8,8 +8,11 @@ import os
 from pathlib import Path
 
 from hostmaker.assembly.role import Start, start_role
+from hostmaker.assembly.settings import Settings
 from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
+from hostmaker.fleet.cgroups import find_groups
 from hostmaker.fleet.confine import find_isolation
+from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.kit.clock import open_clock
 from hostmaker.logs.times import LogClock
 from hostmaker.logs.write import append_line, tail
@@ -49,6 +52,7 @@ async def main(start: Start) -> None:
             isolation=isolation,
             hidden=(Path.home(),),
             most_processes=settings.node.most_processes,
+            memory=_memory(settings),
         ),
         clock.now,
         append_line,
@@ -64,6 +68,14 @@ async def finish(start: Start) -> None:
     """End every instance and the keeper; what is desired is kept for the next start."""
     settings = start.joined.settings
     await keeper_client(start.run_dir, settings.data).shutdown(settings.node.stop_grace_s)
+    if (groups := _memory(settings).groups) is not None:
+        groups.clear()
+
+
+def _memory(settings: Settings) -> MemoryLimits:
+    node = settings.node
+    groups = find_groups(settings.data) if node.memory_limit and node.memory_groups else None
+    return MemoryLimits(node.memory_limit, node.instance_memory_mib, groups)
 
 
 async def _tick(log_clock: LogClock) -> None:

@@ -62,6 +62,9 @@ class NodeSection:
     isolation: str = field(
         default="auto", metadata={"doc": "of model code: view (root), landlock, none; auto: the best there is"}
     )
+    memory_limit: bool = field(default=True, metadata={"doc": "hold instances to the memory of their instance type"})
+    memory_groups: bool = field(default=True, metadata={"doc": "by cgroups where possible; false: the keeper watches"})
+    instance_memory_mib: int = field(default=0, metadata={"doc": "MiB of every instance; 0: what its type has"})
     most_processes: int = field(
         default=4096, metadata={"doc": "processes and threads of an instance, isolated by view"}
     )

@@ -20,6 +20,7 @@ from hostmaker.fleet.confine import Confiner, Isolation
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.instance import Periods
 from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
+from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.preparation import Preparing, default_prepare_argv
 from hostmaker.fleet.runner import InstanceRunner, Place, Tools
 from hostmaker.fleet.watch import ended
@@ -56,6 +57,7 @@ class NodeSettings:
     isolation: Isolation = Isolation.NONE
     hidden: tuple[Path, ...] = ()  # beside data and run directory
     most_processes: int = 4096
+    memory: MemoryLimits = field(default_factory=lambda: MemoryLimits(False, 0, None))
     periods: Periods = field(default_factory=Periods)
 
 
@@ -91,6 +93,7 @@ class NodeAgent:
                 (settings.data_dir, settings.run_dir, *settings.hidden),
                 settings.most_processes,
             ),
+            memory=settings.memory,
             append_line=append_line,
             tail=tail,
             now=now,

@@ -93,6 +93,7 @@ class Exited:
     signal: str | None = None
     memory_kill: bool = False
     keeper_ended: bool = False
+    memory_limit: str = "its instance type has"  # what it may use, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +342,7 @@ def _window_is_over(life: Life, now: float) -> bool:
 def describe_exit(how: Exited) -> str:
     """Say how a process ended."""
     if how.memory_kill:
-        return f"signal {how.signal} because it used more memory than its instance type has"
+        return f"signal {how.signal} because it used more memory than {how.memory_limit}"
     if how.keeper_ended:
         return f"signal {how.signal} because the keeper, its parent, died"
     if how.signal is None and how.code is None:

@@ -63,10 +63,14 @@ class KeeperClient:
         cwd: str,
         log: Path,
         confine: Mapping[str, Json] | None = None,
+        memory: Mapping[str, Json] | None = None,
     ) -> Process:
-        """Start the process of an instance, confined as `fleet.confine` says; raises KeeperError."""
+        """Start the process of an instance, confined as `fleet.confine` and bounded as `fleet.memory` say.
+
+        Raises KeeperError.
+        """
         request: dict[str, Json] = {"op": "start", "directory": str(directory), "cwd": cwd, "log": str(log)}
-        request |= {"argv": argv, "env": env, "confine": confine}
+        request |= {"argv": argv, "env": env, "confine": confine, "memory": memory}
         told = await self._ask(request)
         pid, started = told["pid"], told["start_time"]
         assert isinstance(pid, int)

@@ -43,6 +43,7 @@ from hostmaker.fleet.instance import (
     step,
 )
 from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
+from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.ping import ping
 from hostmaker.fleet.preparation import Preparing, end_preparation, prepare
 from hostmaker.fleet.watch import Process, ended, parent
@@ -63,6 +64,7 @@ class Tools:
 
     keeper: KeeperClient
     confiner: Confiner
+    memory: MemoryLimits
     append_line: Callable[[Path, str], None]
     tail: Callable[[Path, int], tuple[str, ...]]
     now: Callable[[], datetime]
@@ -264,10 +266,12 @@ class InstanceRunner:
         self._directory.forget_process()
         await asyncio.to_thread(self._tools.confiner.hand_over, ident, place, sockets)
         confine = self._tools.confiner.request(ident, place, sockets, prepared.python)
+        memory, groups = self._tools.memory.request(self.spec)
+        confine = {**(confine or {}), "groups": groups} if groups else confine
         argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in prepared.argv)
         keeper = self._tools.keeper
         await keeper.ensure()
-        return await keeper.start(place, argv, prepared.env, prepared.cwd, self._log, confine)
+        return await keeper.start(place, argv, prepared.env, prepared.cwd, self._log, confine, memory)
 
     async def _stop(self) -> None:
         assert self._process is not None
@@ -308,7 +312,8 @@ class InstanceRunner:
         while True:
             keeper_lives = keeper is None or keeper.lives()  # asked before the last look at the record
             if (record := self._directory.exit()) is not None:
-                return Exited(record.code, record.signal, record.memory_kill)
+                limit = self._tools.memory.words(self.spec)
+                return Exited(record.code, record.signal, record.memory_kill, memory_limit=limit)
             if not keeper_lives:
                 return Exited(signal="SIGKILL", keeper_ended=True)
             if time.monotonic() >= deadline:
@@ -327,6 +332,7 @@ class InstanceRunner:
         self._socket.unlink(missing_ok=True)
         with suppress(OSError):
             self._socket.parent.rmdir()
+        self._tools.memory.forget(self.spec)
         self._events.put_nowait(Removed())
 
 
