@@ -104,6 +104,11 @@ class Hostile:
         self.eaten = b"x" * (mib << 20)
         return len(self.eaten)
 
+    def shout(self, mib):
+        for _ in range(mib):
+            print("x" * (1 << 20))
+        return mib
+
     def become_root(self):
         os.setuid(0)
         return "root"
@@ -158,7 +163,10 @@ class Attack:
 @pytest.fixture(scope="module", params=KINDS)
 def attack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
     data_dir = tmp_path_factory.mktemp("hostile") / "data"
-    server = Server(data_dir, ("--set", f"node.isolation={request.param}", "--set", "node.most_processes=100")).start()
+    server = Server(
+        data_dir,
+        ("--set", f"node.isolation={request.param}", "--set", "node.most_processes=100", "--set", "node.log_mib=4"),
+    ).start()
     server.create("victim")
     server.create("hostile", script=HOSTILE)
     assert server.wait_while("victim", "Creating")["EndpointStatus"] == "InService"
@@ -238,6 +246,17 @@ def test_it_does_not_fork_without_end(attack: Attack) -> None:
     assert told["forked"] < 100
     assert "error" in told
     assert attack.fails("become_root")
+    assert attack.others_work()
+
+
+def test_it_does_not_log_without_end(attack: Attack) -> None:
+    assert attack.do("shout", mib=40) == 40
+    (log,) = (attack.server.data_dir / "logs" / "us-east-1" / "hostile" / "AllTraffic").glob("*.log")
+    deadline = time.monotonic() + 30
+    while log.stat().st_size > 4 << 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "bytes of older lines were dropped" in log.read_text()[:200]
     assert attack.others_work()
 
 

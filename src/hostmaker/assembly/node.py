@@ -14,6 +14,7 @@ from hostmaker.fleet.cgroups import find_groups
 from hostmaker.fleet.confine import find_isolation
 from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.kit.clock import open_clock
+from hostmaker.logs.bound import shorten
 from hostmaker.logs.times import LogClock
 from hostmaker.logs.write import append_line, tail
 
@@ -58,7 +59,13 @@ async def main(start: Start) -> None:
         append_line,
         tail,
     )
-    log_clock = LogClock(settings.data / "logs", lambda: int(clock.seconds() * 1000))
+    most_bytes = settings.node.log_mib << 20
+    log_clock = LogClock(
+        settings.data / "logs",
+        lambda: int(clock.seconds() * 1000),
+        shorten=lambda path: _shorten(path, most_bytes),
+        most_bytes=most_bytes,
+    )
     async with asyncio.TaskGroup() as group:
         group.create_task(_tick(log_clock))
         group.create_task(agent.run())
@@ -78,9 +85,13 @@ def _memory(settings: Settings) -> MemoryLimits:
     return MemoryLimits(node.memory_limit, node.instance_memory_mib, groups)
 
 
+def _shorten(path: Path, most_bytes: int) -> None:
+    log.warning("%s: %d bytes of older lines dropped", path, shorten(path, most_bytes))
+
+
 async def _tick(log_clock: LogClock) -> None:
     while True:
-        log_clock.tick()
+        await asyncio.to_thread(log_clock.tick)
         await asyncio.sleep(LOG_CLOCK_EVERY_S)
 
 

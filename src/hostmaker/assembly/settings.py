@@ -65,6 +65,7 @@ class NodeSection:
     memory_limit: bool = field(default=True, metadata={"doc": "hold instances to the memory of their instance type"})
     memory_groups: bool = field(default=True, metadata={"doc": "by cgroups where possible; false: the keeper watches"})
     instance_memory_mib: int = field(default=0, metadata={"doc": "MiB of every instance; 0: what its type has"})
+    log_mib: int = field(default=256, metadata={"doc": "MiB of an instance's log; the older half is then dropped"})
     most_processes: int = field(
         default=4096, metadata={"doc": "processes and threads of an instance, isolated by view"}
     )

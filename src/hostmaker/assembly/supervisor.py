@@ -96,6 +96,9 @@ class Supervisor:
                 *(path for role in roles for path in role.leftovers),
             ):
                 leftover.unlink(missing_ok=True)
+            for place in self._settings.run.glob("i/*/"):
+                with suppress(OSError):
+                    place.rmdir()
             self._lock.release()
         log.info("stopped")
 

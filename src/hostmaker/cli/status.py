@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from hostmaker.cli.server import ask_control, read_ready
+from hostmaker.cli.timeline import print_timelines
 
 
 def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
@@ -22,6 +23,9 @@ def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
         typer.echo(json.dumps({**document, "endpoints": endpoints}, indent=1))
     else:
         _print(ready, endpoints, endpoint)
+        if endpoint is not None:
+            for found in endpoints:
+                print_timelines(data_dir, found["region"], found["name"])
     if endpoint is not None and not endpoints:
         raise typer.Exit(1)
 

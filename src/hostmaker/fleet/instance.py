@@ -83,6 +83,7 @@ class Pinged:
     status: int | None
     detail: str
     start: int
+    took_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +257,11 @@ def _pinged(life: Life, ping: Pinged, now: float) -> Step:
 
 
 def _pinged_starting(life: Life, ping: Pinged, now: float) -> Step:
-    took = f"after {now - life.started_at:.2f} s"
+    after = f"{now - life.started_at:.2f} s after its start"
     if ping.status == 200:
         healthy = replace(life, state=InstanceState.HEALTHY, probe_at=now + life.periods.healthy_s, failed_pings=0)
-        return healthy, (Tell(f"healthy: /ping answered 200 {took}"), RememberHealth(True))
+        told = f"healthy: /ping answered 200 in {_ms(ping)}, {after}, at probe {life.probes + 1}"
+        return healthy, (Tell(told), RememberHealth(True))
     asked = replace(
         life,
         probes=life.probes + 1,
@@ -271,9 +273,9 @@ def _pinged_starting(life: Life, ping: Pinged, now: float) -> Step:
         failed, effects = _fail(asked, InstanceFailure(FailureKind.PING, _never_healthy(asked, now)))
         return failed, (*effects, StopProcess())
     wait = backoff_s(life.probes, life.periods.first_s, life.periods.startup_s)
-    is_news = ping.status is not None and ping.status != life.last_status
-    told = (Tell(f"/ping answered {ping.detail} {took}; it is asked again"),) if is_news else ()
-    return replace(asked, probe_at=now + wait), told
+    is_news = ping.detail != life.last_answer
+    news = Tell(f"probe {asked.probes} of /ping: {ping.detail} in {_ms(ping)}, {after}; it goes on")
+    return replace(asked, probe_at=now + wait), (news,) if is_news else ()
 
 
 def _never_healthy(life: Life, now: float) -> str:
@@ -282,16 +284,22 @@ def _never_healthy(life: Life, now: float) -> str:
     return f"{window}: {tried}, answered {life.answers} times; last: {life.last_answer}."
 
 
+def _ms(ping: Pinged) -> str:
+    return f"{ping.took_s * 1000:.0f} ms"
+
+
 def _pinged_running(life: Life, ping: Pinged, now: float) -> Step:
     if ping.status == 200:
         healthy = replace(life, state=InstanceState.HEALTHY, probe_at=now + life.periods.healthy_s, failed_pings=0)
         came_back = life.state is InstanceState.UNHEALTHY
-        return healthy, (Tell("healthy again: /ping answered 200"), RememberHealth(True)) if came_back else ()
+        if came_back:
+            return healthy, (Tell(f"healthy again: /ping answered 200 in {_ms(ping)}"), RememberHealth(True))
+        return healthy, (Tell(f"/ping answered 200 again, in {_ms(ping)}"),) if life.failed_pings else ()
     failed = life.failed_pings + 1
     after = replace(life, probe_at=now + life.periods.healthy_s, failed_pings=failed)
     if life.state is InstanceState.UNHEALTHY:
         return after, ()
-    told = Tell(f"ping failed ({failed} in a row): {ping.detail}")
+    told = Tell(f"ping failed ({failed} in a row): {ping.detail} in {_ms(ping)}")
     if failed < FAILED_PINGS:
         return after, (told,)
     unhealthy = Tell(f"unhealthy: {FAILED_PINGS} pings in a row failed")

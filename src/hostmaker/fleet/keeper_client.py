@@ -85,13 +85,16 @@ class KeeperClient:
         """End all processes and the keeper; returns when they are gone. No keeper is as good. Raises KeeperError."""
         if (keeper := self._listening()) is None:
             return
+        trouble = "it was asked to"
         try:
             await self._ask({"op": "shutdown", "grace_s": grace_s}, grace_s + ANSWER_WITHIN_S)
+        except KeeperError as error:
+            trouble = str(error)  # it may be ending already, and have closed its door
+        try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await ended(keeper)
-        except (KeeperError, TimeoutError) as error:
-            if keeper.lives():  # one that died on the way has taken its instances along
-                raise KeeperError(f"the keeper (process {keeper.pid}) does not end: {error}") from error
+        except TimeoutError as error:
+            raise KeeperError(f"the keeper (process {keeper.pid}) does not end: {trouble}") from error
 
     def _spawn(self) -> None:
         if self._child is not None:

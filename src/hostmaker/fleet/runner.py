@@ -298,8 +298,9 @@ class InstanceRunner:
                 await ended(left)
 
     async def _probe(self, start: int) -> None:
+        began = time.monotonic()
         answer = await ping(str(self._socket))
-        self._events.put_nowait(Pinged(answer.status, answer.detail, start))
+        self._events.put_nowait(Pinged(answer.status, answer.detail, start, time.monotonic() - began))
 
     async def _watch(self, running: Process, keeper: Process | None) -> None:
         """Wait for the end of the process and read how it ended; a keeper that died has not recorded it."""

@@ -22,8 +22,18 @@ SHARE_OF_TIME = 20  # a look at all logs takes at most one part in so many
 class LogClock:
     """Notes the growth of all logs below a directory."""
 
-    def __init__(self, root: Path, now_ms: Callable[[], int], steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        root: Path,
+        now_ms: Callable[[], int],
+        steady: Callable[[], float] = time.monotonic,
+        shorten: Callable[[Path], None] | None = None,
+        most_bytes: int = 1 << 62,
+    ) -> None:
+        """`shorten` is asked to, when a log has more than `most_bytes`."""
         self._root = root
+        self._shorten = shorten
+        self._most_bytes = most_bytes
         self._now_ms = now_ms
         self._steady = steady
         self._sizes: dict[str, int] = {}
@@ -38,6 +48,9 @@ class LogClock:
         for path, size in _logs(str(self._root), 3):
             with suppress(OSError):  # deleted meanwhile, or a full disk: the next look tries again
                 sizes[path] = self._note(path, size)
+                if size > self._most_bytes and self._shorten is not None:
+                    self._shorten(Path(path))
+                    sizes[path] = _mend(_beside(path))
         self._sizes = sizes
         ended = self._steady()
         self._next_look = ended + (ended - began) * SHARE_OF_TIME
