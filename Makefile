@@ -1,4 +1,4 @@
-# Few words: setup, run, test, check, bench, clean.
+# Few words: setup, run, test, check, bench, soak, clean.
 
 PORT ?= 4747
 DATA_DIR ?= .hostmaker
@@ -6,7 +6,7 @@ ONCE ?=
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
-.PHONY: help setup run test check bench clean
+.PHONY: help setup run test check bench soak clean
 
 help:
 	@echo "make setup   make .venv with hostmaker and everything it needs"
@@ -15,6 +15,7 @@ help:
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make test    make check, then all tests"
 	@echo "make bench   measure the gateway, and the way to the first prediction"
+	@echo "make soak    crash points by the hundred thousand, real processes killed under load (at most an hour)"
 	@echo "make clean   remove what the above have made, the data directory apart"
 
 setup: $(SET_UP)
@@ -38,6 +39,9 @@ test: check
 bench: $(SET_UP)
 	$(BIN)/python -m benches.gateway
 	$(BIN)/python -m benches.first_prediction
+
+soak: $(SET_UP)
+	$(BIN)/python -m soak
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache examples/*/build

@@ -34,6 +34,7 @@ log = logging.getLogger("hostmaker")
 STEADY_AFTER_S = 10.0  # a role that lived this long starts again at once
 STOP_GRACE_S = 10.0
 BACKLOG = 2048
+KEEPER_LOOK_S = 0.5
 
 
 class StartError(Exception):
@@ -82,6 +83,7 @@ class Supervisor:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._keep(role, ready)) for role in roles]
                 announcing = group.create_task(self._announce(server, ready, began))
+                tasks.append(group.create_task(self._follow_keeper(ready)))
                 await stop.wait()
                 self._stopping = True
                 announcing.cancel()
@@ -143,6 +145,16 @@ class Supervisor:
         ready.write(self._pids())
         log.info("ready after %.1f s at %s", time.monotonic() - began, server.endpoint_url)
         log.info('in another terminal: eval "$(hostmaker env --data-dir %s)"', self._settings.data)
+
+    async def _follow_keeper(self, ready: ReadyFiles) -> None:
+        """Name the keeper that there is: the node agent starts it, and starts another when it dies."""
+        known: int | None = None
+        while True:
+            await asyncio.sleep(KEEPER_LOOK_S)
+            keeper = keeper_pid(self._settings.run / "keeper.sock")
+            if ready.is_written and keeper is not None and keeper != known:
+                known = keeper
+                ready.write(self._pids())
 
     async def _keep(self, role: Role, ready: ReadyFiles) -> None:
         """Run one role for as long as the server lives."""

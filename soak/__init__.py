@@ -1,0 +1,1 @@
+"""The large numbers: seeds and crash points in virtual time, and real processes killed under load."""

@@ -1,0 +1,103 @@
+"""`python -m soak`: the large numbers, bounded, loopback only, a table at the end. Exit code 1 when something fails."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from tests.integration.conftest import Server
+
+from soak.processes import House, Report, attack
+from soak.simulation import Runs, every_point, random_pairs, took
+
+console = Console()
+
+
+def main() -> None:
+    """Run everything and print what it says."""
+    parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="worlds in which every crash point is tried")
+    parser.add_argument("--pairs", type=int, default=10_000, help="of random crash points")
+    parser.add_argument("--kills", type=int, default=30, help="of real processes under load")
+    parser.add_argument("--per-second", type=float, default=200.0, help="requests while they are killed")
+    parser.add_argument(
+        "--most-minutes", type=float, default=50.0, help="of simulation; what is left then is not tried"
+    )
+    arguments = parser.parse_args()
+    ends_at = time.monotonic() + arguments.most_minutes * 60
+    report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
+    pairs = _simulate("pairs of crash points, hundreds", random_pairs(arguments.pairs), ends_at)
+    points = _simulate("seeds with every crash point", every_point(arguments.seeds), ends_at)
+    table = Table("what", "number", "broken", box=None)
+    for name, runs in (("crash at every point", points), ("crashes at two random points", pairs)):
+        table.add_row(name, f"{runs.number:,}", str(len(runs.broken)))
+    if report is not None:
+        _tell(report)
+        table.add_row("invocations under fire", f"{report.invocations:,}", str(len(report.unexplained)))
+        table.add_row("processes killed", str(len(report.kills)), f"{len(report.left)} left behind")
+    console.print(table)
+    for text in (*points.broken, *pairs.broken)[:10]:
+        console.print(text, highlight=False)
+    is_broken = points.broken or pairs.broken or (report is not None and (report.unexplained or report.left))
+    sys.exit(1 if is_broken else 0)
+
+
+def _simulate(name: str, results: Iterator[tuple[int, Runs]], ends_at: float) -> Runs:
+    began, number, broken = time.monotonic(), 0, list[str]()
+    for done, runs in results:
+        number, broken = number + runs.number, broken + list(runs.broken)
+        if done % 10 == 0:
+            console.print(f"{done} {name}: {number:,} runs, {len(broken)} broken, {took(began)}")
+        if time.monotonic() > ends_at:
+            console.print(f"the time is over after {done} {name}")
+            break
+    return Runs(number, tuple(broken))
+
+
+def _processes(kills: int, per_second: float) -> Report:
+    with tempfile.TemporaryDirectory(prefix="hm-soak-") as root:
+        server = Server(Path(root) / "data").start()
+        server.create("one")
+        server.wait_while("one", "Creating")  # the environment is there from now on
+        began = time.monotonic()
+        server.create("fraud", count=3)
+        server.wait_while("fraud", "Creating")
+        start_s = time.monotonic() - began
+        ready = server.data_dir.with_suffix(".ready")
+        house = House(server.data_dir, lambda: json.loads(ready.read_text()), server.stop)
+        return attack(house, "fraud", kills, per_second, 1, start_s)
+
+
+def _tell(report: Report) -> None:
+    table = Table("killed", "times", "whole again after", "management after", "failed inside it", "503", box=None)
+    for victim in dict.fromkeys(kill.victim for kill in report.kills):
+        kills = [kill for kill in report.kills if kill.victim == victim]
+        table.add_row(
+            victim,
+            str(len(kills)),
+            _range([kill.back_s for kill in kills]),
+            _range([kill.management_s for kill in kills if kill.management_s]),
+            str(sum(kill.failed for kill in kills)),
+            str(sum(kill.unavailable for kill in kills)),
+        )
+    console.print(table)
+    console.print(f"three instances start in {report.start_s:.2f} s")
+    for each in report.unexplained[:10]:
+        console.print(f"NOT EXPLAINED: {each}", highlight=False)
+    for text in report.left:
+        console.print(f"LEFT BEHIND: {text}", highlight=False)
+
+
+def _range(seconds: list[float]) -> str:
+    return f"{min(seconds):.2f} - {max(seconds):.2f} s" if seconds else ""
+
+
+if __name__ == "__main__":
+    main()
