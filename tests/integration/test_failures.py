@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -97,3 +98,41 @@ def test_a_model_that_never_listens(start_server: Callable[..., Server]) -> None
     assert "nothing listens yet" in reason
     assert "loading for ever" in reason
     server.stop()
+
+
+FRAGILE = """
+import numpy
+
+class Fragile:
+    is_broken = False
+
+    def predict(self, rows):
+        if Fragile.is_broken:
+            raise RuntimeError("the weights are gone")
+        Fragile.is_broken = bool((numpy.asarray(rows) == 9).any())
+        return rows
+
+def model_fn(model_dir):
+    return Fragile()
+"""
+
+
+def test_a_model_that_pings_and_does_not_predict_is_replaced_when_it_has_a_gate(
+    start_server: Callable[..., Server],
+) -> None:
+    server = start_server()
+    environment = {
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "HOSTMAKER_GATE_BODY": "1,2",
+        "HOSTMAKER_GATE_CONTENT_TYPE": "text/csv",
+    }
+    server.create("fragile", FRAGILE, container={"Environment": environment})
+    assert server.wait_while("fragile", "Creating")["EndpointStatus"] == "InService"
+    (first,) = (server.data_dir / "instances").iterdir()
+    server.client("sagemaker-runtime").invoke_endpoint(EndpointName="fragile", ContentType="text/csv", Body=b"9,9")
+    deadline = time.monotonic() + 60
+    while first.exists():
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.2)
+    log = (server.data_dir / "logs/us-east-1/fragile/AllTraffic" / f"{first.name}.log").read_text()
+    assert "ping failed (3 in a row): /ping answered 200, and the gate's invocation was not answered well: 500" in log

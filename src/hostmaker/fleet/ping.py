@@ -1,13 +1,24 @@
-"""Asks an instance for its health: GET /ping over its unix socket, within two seconds."""
+"""Asks an instance for its health: GET /ping over its unix socket, within two seconds.
+
+A model can have a gate: an invocation that must succeed, too. Its environment names it, HOSTMAKER_GATE_BODY and
+HOSTMAKER_GATE_CONTENT_TYPE, since only its author knows what a good one is.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 TIMEOUT_S = 2.0  # developer guide, "How your container should respond to health check (ping) requests"
 REQUEST = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 EVIDENCE_BYTES = 300
+GATE_TIMEOUT_S = 10.0
+GATE_BODY, GATE_CONTENT_TYPE = "HOSTMAKER_GATE_BODY", "HOSTMAKER_GATE_CONTENT_TYPE"
+INVOCATION = (
+    "POST /invocations HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    "Content-Type: {}\r\nContent-Length: {}\r\n\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +29,28 @@ class Answer:
     detail: str
 
 
-async def ping(socket: str, timeout_s: float = TIMEOUT_S) -> Answer:
-    """Probe once; never raises."""
+async def probe(socket: str, environment: Mapping[str, str]) -> Answer:
+    """Ping once and, where the environment names a gate, invoke once; never raises."""
+    answer = await ping(socket)
+    if answer.status != 200 or GATE_BODY not in environment:
+        return answer
+    body = environment[GATE_BODY].encode()
+    head = INVOCATION.format(environment.get(GATE_CONTENT_TYPE, "application/json"), len(body)).encode()
+    gate = await ping(socket, GATE_TIMEOUT_S, head + body)
+    if gate.status is not None and 200 <= gate.status < 300:
+        return answer
+    return Answer(gate.status, f"/ping answered 200, and the gate's invocation was not answered well: {gate.detail}")
+
+
+async def ping(socket: str, timeout_s: float = TIMEOUT_S, request: bytes = REQUEST) -> Answer:
+    """Send one request; never raises."""
     head: list[bytes] = []
     body = b""
     try:
         async with asyncio.timeout(timeout_s):
             reader, writer = await asyncio.open_unix_connection(socket)
             try:
-                writer.write(REQUEST)
+                writer.write(request)
                 head.append(await reader.readline())
                 if _status(head[0]) != 200:
                     while (await reader.readuntil(b"\r\n")) != b"\r\n":

@@ -44,7 +44,7 @@ from hostmaker.fleet.instance import (
 )
 from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
 from hostmaker.fleet.memory import MemoryLimits
-from hostmaker.fleet.ping import ping
+from hostmaker.fleet.ping import probe
 from hostmaker.fleet.preparation import Preparing, end_preparation, prepare
 from hostmaker.fleet.watch import Process, ended, parent
 
@@ -299,7 +299,7 @@ class InstanceRunner:
 
     async def _probe(self, start: int) -> None:
         began = time.monotonic()
-        answer = await ping(str(self._socket))
+        answer = await probe(str(self._socket), self.spec.container.environment)
         self._events.put_nowait(Pinged(answer.status, answer.detail, start, time.monotonic() - began))
 
     async def _watch(self, running: Process, keeper: Process | None) -> None:
