@@ -34,7 +34,7 @@ log = logging.getLogger("hostmaker")
 STEADY_AFTER_S = 10.0  # a role that lived this long starts again at once
 STOP_GRACE_S = 10.0
 BACKLOG = 2048
-KEEPER_LOOK_S = 0.5
+PROCESSES_LOOK_S = 0.25
 
 
 class StartError(Exception):
@@ -81,9 +81,9 @@ class Supervisor:
         roles += [our_role("gateway", self._settings.run, index) for index in range(self._settings.gateways)]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._keep(role, ready)) for role in roles]
+                tasks = [group.create_task(self._keep(role)) for role in roles]
                 announcing = group.create_task(self._announce(server, ready, began))
-                tasks.append(group.create_task(self._follow_keeper(ready)))
+                tasks.append(group.create_task(self._follow_processes(ready)))
                 await stop.wait()
                 self._stopping = True
                 announcing.cancel()
@@ -146,24 +146,28 @@ class Supervisor:
         log.info("ready after %.1f s at %s", time.monotonic() - began, server.endpoint_url)
         log.info('in another terminal: eval "$(hostmaker env --data-dir %s)"', self._settings.data)
 
-    async def _follow_keeper(self, ready: ReadyFiles) -> None:
-        """Name the keeper that there is: the node agent starts it, and starts another when it dies."""
-        known: int | None = None
-        while True:
-            await asyncio.sleep(KEEPER_LOOK_S)
-            keeper = keeper_pid(self._settings.run / "keeper.sock")
-            if ready.is_written and keeper is not None and keeper != known:
-                known = keeper
-                ready.write(self._pids())
+    async def _follow_processes(self, ready: ReadyFiles) -> None:
+        """Keep the ready file true: a role was replaced, or the keeper, which the node agent starts.
 
-    async def _keep(self, role: Role, ready: ReadyFiles) -> None:
+        A disk that is full does not end the server: the file is written when there is room again.
+        """
+        known: dict[str, list[int]] | None = None
+        while True:
+            await asyncio.sleep(PROCESSES_LOOK_S)
+            pids = self._pids()
+            if ready.is_written and pids != known:
+                try:
+                    ready.write(pids)
+                    known = pids
+                except OSError as error:
+                    log.warning("the ready file cannot be written, and is tried again: %s", error)
+
+    async def _keep(self, role: Role) -> None:
         """Run one role for as long as the server lives."""
         quick_ends = 0
         while not self._stopping:
             started = time.monotonic()
             process = self._processes[role.label] = await self._spawn(role)
-            if ready.is_written:
-                ready.write(self._pids())
             code = await process.wait()
             if self._stopping:
                 return

@@ -1,0 +1,88 @@
+"""A disk that is full under a running server: a clear error for whoever asks, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from .conftest import Server
+
+DISK_MIB = 1300  # the server leaves a GiB free when it extracts a model
+
+
+@pytest.fixture(params=["tmpfs"] if os.geteuid() == 0 else [])
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own; only root can mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all that is free."""
+    path = disk / "full"
+    with path.open("wb") as file:
+        free = os.statvfs(disk)
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+    return path
+
+
+def test_a_full_disk(small_disk: Path) -> None:
+    server = Server(small_disk / "data")
+    try:
+        _tell(server, small_disk)
+    finally:
+        server.stop()
+
+
+def _tell(server: Server, disk: Path) -> None:
+    server.start()
+    server.create("fraud", count=2)
+    assert server.wait_while("fraud", "Creating")["EndpointStatus"] == "InService"
+    sagemaker, runtime = server.client("sagemaker"), server.client("sagemaker-runtime")
+
+    def invoke() -> bytes:
+        return bytes(runtime.invoke_endpoint(EndpointName="fraud", ContentType="text/csv", Body=b"1,2")["Body"].read())
+
+    filled = fill(disk)
+    with pytest.raises(ClientError, match="disk is full") as refused:
+        sagemaker.create_endpoint(EndpointName="second", EndpointConfigName="fraud")
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+    assert [each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]] == ["fraud"]
+    assert invoke() == b"[3.0]"
+    os.kill(server.ready["pids"]["control"][0], signal.SIGKILL)
+    victim = next(iter((server.data_dir / "instances").iterdir()))
+    pid = int((victim / "pid.json").read_text().split('"pid": ')[1].split(",")[0])
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.5)  # what came while it was dying had reached it
+    for _ in range(20):
+        assert invoke() == b"[3.0]"
+    filled.unlink()
+    until(lambda: not victim.exists() and len(list((server.data_dir / "instances").glob("*/pid.json"))) == 2, server)
+    until(lambda: _creates(sagemaker), server)
+    assert server.wait_while("second", "Creating")["EndpointStatus"] == "InService"
+    assert invoke() == b"[3.0]"
+
+
+def _creates(sagemaker: object) -> bool:
+    try:
+        sagemaker.create_endpoint(EndpointName="second", EndpointConfigName="fraud")  # type: ignore[attr-defined]
+    except ClientError:
+        return False
+    return True
+
+
+def until(is_true: Callable[[], bool], server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while not is_true():
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.1)
