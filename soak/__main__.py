@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from rich.console import Console
@@ -49,7 +49,7 @@ def main() -> None:
     sys.exit(1 if is_broken else 0)
 
 
-def _simulate(name: str, results: Iterator[tuple[int, Runs]], ends_at: float) -> Runs:
+def _simulate(name: str, results: Generator[tuple[int, Runs]], ends_at: float) -> Runs:
     began, number, broken = time.monotonic(), 0, list[str]()
     for done, runs in results:
         number, broken = number + runs.number, broken + list(runs.broken)
@@ -57,6 +57,7 @@ def _simulate(name: str, results: Iterator[tuple[int, Runs]], ends_at: float) ->
             console.print(f"{done} {name}: {number:,} runs, {len(broken)} broken, {took(began)}")
         if time.monotonic() > ends_at:
             console.print(f"the time is over after {done} {name}")
+            results.close()
             break
     return Runs(number, tuple(broken))
 

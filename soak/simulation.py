@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -22,22 +22,25 @@ class Runs:
     broken: tuple[str, ...]
 
 
-def every_point(seeds: int) -> Iterator[tuple[int, Runs]]:
+def every_point(seeds: int) -> Generator[tuple[int, Runs]]:
     """Crash at each point of each story, for each seed; gives the seeds done so far with each result."""
     yield from _spread(_one_seed, [(seed,) for seed in range(seeds)])
 
 
-def random_pairs(pairs: int) -> Iterator[tuple[int, Runs]]:
+def random_pairs(pairs: int) -> Generator[tuple[int, Runs]]:
     """Crash at two random points of a random story with a random seed."""
     turns = [(turn, min(100, pairs - turn)) for turn in range(0, pairs, 100)]
     yield from _spread(_some_pairs, turns)
 
 
-def _spread(work: object, arguments: list[tuple[int, ...]]) -> Iterator[tuple[int, Runs]]:
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+def _spread(work: object, arguments: list[tuple[int, ...]]) -> Generator[tuple[int, Runs]]:
+    pool = ProcessPoolExecutor(os.cpu_count())
+    try:
         futures = [pool.submit(work, *each) for each in arguments]  # type: ignore[arg-type]
         for done, future in enumerate(as_completed(futures), 1):
             yield done, future.result()
+    finally:  # also when the time is over, and nobody asks for the rest
+        pool.shutdown(cancel_futures=True)
 
 
 def _one_seed(seed: int) -> Runs:
