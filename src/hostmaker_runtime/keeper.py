@@ -42,12 +42,13 @@ Document = Dict[str, Any]
 class Child:
     """One process and the directory of its instance; `kill_at` is a steady second."""
 
-    def __init__(self, directory: str, pid: int, start_time: int, memory: Optional[Memory]) -> None:
+    def __init__(self, directory: str, pid: int, start_time: int, memory: Optional[Memory], uid: Optional[int]) -> None:
         self.directory = directory
         self.pid = pid
         self.start_time = start_time
         self.kill_at = math.inf
         self.memory = memory
+        self.uid = uid  # of this instance alone, when it has one
 
     def told(self) -> Document:
         """Give what `list` says."""
@@ -148,7 +149,8 @@ class Keeper:
             processes.signal_group(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        self.children[pid] = Child(directory, pid, started, memory)
+        uid = None if program.confinement is None else program.confinement.uid
+        self.children[pid] = Child(directory, pid, started, memory, uid)
         return {"ok": True, "pid": pid, "start_time": started}
 
     def stop(self, request: Document, client: Client) -> Document:
@@ -218,12 +220,14 @@ class Keeper:
                 killed = os.WIFSIGNALED(status) and child.memory is not None and child.memory.has_killed()
                 self.unwritten[child.directory] = processes.exit_document(status, time.time(), killed)
                 self.write_at = time.monotonic()
-                self.end_leftovers(child.directory)
+                self.end_leftovers(child)
 
-    def end_leftovers(self, directory: str) -> None:
-        """Kill orphans of an instance that has ended; they are reaped like any other child."""
+    def end_leftovers(self, child: Child) -> None:
+        """Kill what an instance that has ended has left; it is reaped like any other child."""
+        if child.uid is not None:
+            processes.kill_all_of(child.uid)
         for pid in processes.children():
-            if pid not in self.children and processes.belongs_to(pid, directory):
+            if pid not in self.children and processes.belongs_to(pid, child.directory):
                 processes.signal_group(pid, signal.SIGKILL)
 
     def write_exits(self) -> None:

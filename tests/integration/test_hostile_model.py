@@ -109,6 +109,15 @@ class Hostile:
             print("x" * (1 << 20))
         return mib
 
+    def leave_behind(self):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            os.chdir("/")
+            os.execve("/bin/sleep", ["sleep", "600"], {})
+        return "left"
+
     def become_root(self):
         os.setuid(0)
         return "root"
@@ -263,6 +272,7 @@ def test_it_does_not_log_without_end(attack: Attack) -> None:
 def test_it_is_stopped_all_the_same(attack: Attack) -> None:
     """Last: it ends the hostile endpoint, and looks for what is left of it."""
     uid = attack.do("whoami")
+    assert attack.do("leave_behind") == "left"
     sagemaker = attack.server.client("sagemaker")
     sagemaker.delete_endpoint(EndpointName="hostile")
     deadline = time.monotonic() + 60

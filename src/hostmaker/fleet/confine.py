@@ -121,12 +121,13 @@ def _closed_above(path: Path) -> Path | None:
 
 
 def _chown(top: Path, uid: int) -> None:
-    if not top.exists():
+    """Hand over a directory once, itself last: later its owner could lead us elsewhere by putting links in our way."""
+    if not top.exists() or top.stat().st_uid == uid:
         return
-    os.chown(top, uid, uid)
     for root, folders, files in os.walk(top):  # never through links
         for name in (*folders, *files):
             os.chown(Path(root) / name, uid, uid, follow_symlinks=False)
+    os.chown(top, uid, uid)
 
 
 def _of_interpreter(python: Path) -> list[Path]:

@@ -42,9 +42,7 @@ class Limits:
     drain_s: float = 60.0
     replace_first_s: float = 1.0
     replace_longest_s: float = 60.0
-    starts_a_minute: int = (
-        10  # replacements of a variant; or as many as it has instances, so that each can be lost once
-    )
+    starts_a_minute: int = 10  # replacements of a variant; at least as many as it has instances: each can be lost once
     settled_s: float = 10.0  # in service, after which a failure is the first one again
     out_of_service_s: float = 300.0
 
