@@ -43,6 +43,7 @@ class Server:
 
     data_dir: Path
     arguments: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()  # a program that starts the server
     process: subprocess.Popen[bytes] | None = None
     ready: dict[str, Any] = field(default_factory=dict)
 
@@ -51,7 +52,7 @@ class Server:
         path.unlink(missing_ok=True)
         command = [HOSTMAKER, "up", "--port", "0", "--data-dir", str(self.data_dir), "--ready-file", str(path)]
         with self.data_dir.with_suffix(".log").open("ab") as log:
-            self.process = subprocess.Popen([*command, *self.arguments], stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.before, *command, *self.arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + READY_WITHIN_S
         while not path.exists():
             assert self.process.poll() is None, self.log()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,25 @@ def test_doctor_finds_a_running_server_well(server: Server) -> None:
     told = ask("doctor", "--data-dir", str(server.data_dir))
     assert told.returncode == 0, told.stdout
     assert f"is ready at {server.ready['endpoint_url']}" in told.stdout
+
+
+def test_doctor_finds_what_a_dead_server_has_left(tmp_path: Path) -> None:
+    (tmp_path / "instances" / "i-1").mkdir(parents=True)
+    (tmp_path / "state.db").touch()
+    later = time.time() + 3600
+    os.utime(tmp_path / "state.db", (later, later))
+    told = ask("doctor", "--data-dir", str(tmp_path), "--json").stdout
+    found = {finding["what"]: finding["level"] for finding in map(json.loads, told.splitlines())}
+    assert found["0 instances run; 1 have a directory."] == "note"
+    assert found[f"No server runs on {tmp_path}."] == "note"
+    assert any("further when the server last wrote" in what for what in found)
+
+
+def test_doctor_finds_too_few_descriptors(tmp_path: Path) -> None:
+    limited = f"ulimit -n 200; exec {HOSTMAKER} doctor --data-dir {tmp_path}"
+    told = subprocess.run(["sh", "-c", limited], capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "A process may have only 200 files open" in told.stdout
 
 
 def test_without_a_server_each_command_says_what_to_do(tmp_path: Path) -> None:

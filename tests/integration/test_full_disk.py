@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from .conftest import Server
+from .conftest import SUM_SCRIPT, Server
 
 DISK_MIB = 1300  # the server leaves a GiB free when it extracts a model
 
@@ -71,6 +71,56 @@ def _tell(server: Server, disk: Path) -> None:
     until(lambda: _creates(sagemaker), server)
     assert server.wait_while("second", "Creating")["EndpointStatus"] == "InService"
     assert invoke() == b"[3.0]"
+
+
+HOSTILE = """
+import os, time
+
+class Hostile:
+    def predict(self, rows):
+        if rows.size > 1:
+            return [0.0]
+        path = os.environ["TMPDIR"] + "/x"
+        file = open(path, "wb", buffering=0)
+        while True:
+            try:
+                file.write(b"x" * (1 << 20))
+            except OSError:
+                time.sleep(0.01)
+
+def model_fn(model_dir):
+    return Hostile()
+"""
+
+
+def test_a_model_that_fills_the_disk(small_disk: Path) -> None:
+    """It is ended, its room comes back, and the others have not noticed."""
+    server = Server(small_disk / "data")
+    try:
+        server.start()
+        for name, script in (("victim", SUM_SCRIPT), ("hostile", HOSTILE)):
+            server.create(name, script=script)
+        for name in ("victim", "hostile"):
+            assert server.wait_while(name, "Creating")["EndpointStatus"] == "InService"
+        runtime = server.client("sagemaker-runtime")
+        with pytest.raises(ClientError):
+            runtime.invoke_endpoint(EndpointName="hostile", ContentType="text/csv", Body=b"1")
+        log = server.data_dir / "logs" / "us-east-1" / "hostile"
+        until(lambda: "had written the most" in "".join(path.read_text() for path in log.rglob("*.log")), server)
+        until(lambda: os.statvfs(small_disk).f_bavail * 4096 > DISK_MIB * (1 << 20) * 0.8, server)
+        answer = runtime.invoke_endpoint(EndpointName="victim", ContentType="text/csv", Body=b"1,2")
+        assert answer["Body"].read() == b"[3.0]"
+        until(lambda: _answers(runtime, "hostile"), server)
+    finally:
+        server.stop()
+
+
+def _answers(runtime: object, name: str) -> bool:
+    try:
+        runtime.invoke_endpoint(EndpointName=name, ContentType="text/csv", Body=b"1,2")  # type: ignore[attr-defined]
+    except ClientError:
+        return False
+    return True
 
 
 def _creates(sagemaker: object) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from hostmaker.assembly.settings import Settings
 from hostmaker.fleet.confine import probe
 
-from .conftest import Server
+from .conftest import SUM_SCRIPT, Server
 
 POSSIBLE = probe()
 VIEW = ["view"] if POSSIBLE["view"] else []
@@ -108,6 +108,18 @@ class Hostile:
         for _ in range(mib):
             print("x" * (1 << 20))
         return mib
+
+    def fill(self, mib, nameless):
+        path = os.environ["TMPDIR"] + "/fill"
+        with open(path, "wb") as file:
+            if nameless:
+                os.unlink(path)
+            try:
+                for _ in range(mib):
+                    file.write(b"x" * (1 << 20))
+                    file.flush()
+            finally:
+                time.sleep(50)
 
     def leave_behind(self):
         if os.fork() == 0:
@@ -262,10 +274,9 @@ def test_it_does_not_log_without_end(attack: Attack) -> None:
     assert attack.do("shout", mib=40) == 40
     (log,) = (attack.server.data_dir / "logs" / "us-east-1" / "hostile" / "AllTraffic").glob("*.log")
     deadline = time.monotonic() + 30
-    while "bytes of older lines were dropped" not in log.read_text()[:200]:
+    while "bytes of older lines were dropped" not in log.read_text()[:200] or log.stat().st_size > 4 << 20:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert log.stat().st_size <= 4 << 20
     assert attack.others_work()
 
 
@@ -311,6 +322,39 @@ def test_memory_without_end_is_ended_and_named(tmp_path_factory: pytest.TempPath
         assert attack.others_work()
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("nameless", [False, True], ids=["files", "deleted files"])
+def test_it_does_not_write_without_end(start_server: Callable[..., Server], nameless: bool) -> None:
+    server = start_server("--set", "node.instance_disk_gib=0.1")
+    for name, script in (("victim", SUM_SCRIPT), ("hostile", HOSTILE)):
+        server.create(name, script=script)
+    for name in ("victim", "hostile"):
+        assert server.wait_while(name, "Creating")["EndpointStatus"] == "InService"
+    attack = Attack(server)
+    began = time.monotonic()
+    with pytest.raises(ClientError):
+        attack.do("fill", mib=300, nameless=nameless)
+    assert time.monotonic() - began < 40  # it was ended long before it would have answered
+    log = server.data_dir / "logs" / "us-east-1" / "hostile"
+    told = "".join(path.read_text() for path in log.rglob("*.log"))
+    assert "It was ended because it had written 0." in told
+    assert "more than the 0.1 GiB that node.instance_disk_gib allows" in told
+    assert attack.others_work()
+    until_whole(server, "hostile")
+    assert attack.do("whoami") is not None
+    server.stop()
+
+
+def until_whole(server: Server, name: str) -> None:
+    """Wait until an instance of the endpoint has taken the place of one that was ended."""
+    runtime, deadline = server.client("sagemaker-runtime"), time.monotonic() + 60
+    while True:
+        with suppress(ClientError):
+            runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=b'{"do": "whoami"}')
+            return
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.1)
 
 
 def _by_view(attack: Attack) -> bool:

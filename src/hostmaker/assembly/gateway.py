@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import time
 
@@ -10,7 +11,10 @@ from hostmaker.auth.credentials import open_credentials
 from hostmaker.auth.sigv4 import SigV4Authenticator, scope_of
 from hostmaker.gateway.server import Gateway, GatewaySettings, GatewayTools
 from hostmaker.kit.clock import open_clock
+from hostmaker.kit.roles import MOST_DESCRIPTORS
 from hostmaker.wire.rest_json import check_invocation_headers
+
+KEPT_DESCRIPTORS = 64  # for the server's own: links, locks, idle connections to instances
 
 
 async def main(start: Start) -> None:
@@ -32,6 +36,7 @@ async def main(start: Start) -> None:
             hosts=hosts,
             invocation_limit_s=settings.gateway.invocation_timeout_s,
             bytes_in_flight=settings.gateway.bytes_in_flight,
+            most_connections=most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         ),
         GatewayTools(
             authenticator=authenticator if settings.auth else None,
@@ -42,6 +47,11 @@ async def main(start: Start) -> None:
         ),
     )
     await gateway.serve(socket.socket(fileno=start.listener))
+
+
+def most_connections(descriptors: int) -> int:
+    """Give how many clients fit into a limit of open files: each may need a second one, to whoever answers it."""
+    return max(1, (min(descriptors, MOST_DESCRIPTORS) - KEPT_DESCRIPTORS) // 2)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,15 @@ import logging
 import os
 from pathlib import Path
 
+from hostmaker.assembly.garbage import collect_for_ever, collector
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.assembly.settings import Settings
+from hostmaker.environments.build import default_cache
 from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
 from hostmaker.fleet.cgroups import find_groups
 from hostmaker.fleet.confine import find_isolation
 from hostmaker.fleet.memory import MemoryLimits
+from hostmaker.fleet.scratch import GIB, DiskBounds
 from hostmaker.kit.clock import open_clock
 from hostmaker.logs.bound import shorten
 from hostmaker.logs.times import LogClock
@@ -54,6 +57,7 @@ async def main(start: Start) -> None:
             hidden=(Path.home(),),
             most_processes=settings.node.most_processes,
             memory=_memory(settings),
+            disk=DiskBounds(int(settings.node.instance_disk_gib * GIB), settings.node.disk_reserve_mib << 20),
         ),
         clock.now,
         append_line,
@@ -69,6 +73,8 @@ async def main(start: Start) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_tick(log_clock))
         group.create_task(agent.run())
+        garbage = collector(settings.node, default_cache(), settings.data)
+        group.create_task(collect_for_ever(garbage, settings.node.collect_every_s))
 
 
 async def finish(start: Start) -> None:

@@ -34,7 +34,7 @@ from hostmaker.environments.lock import Recipe, sha256
 from hostmaker.environments.requirements import read_requirements
 from hostmaker.fleet.model_data import DataError, Downloads, fetch
 from hostmaker.kit.codec import decode, encode
-from hostmaker.kit.files import write_atomically
+from hostmaker.kit.files import measure, write_atomically
 from hostmaker.logs.write import append_line
 
 EXIT_FAILED = 3
@@ -69,7 +69,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
     for path in (model, directory / "tmp", directory / "home"):
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
-    environment = _environment(spec, match, handler, code)
+    environment = _environment(spec, match, handler, directory, code)
     for name in scripts_with_fixed_paths(code):
         say(
             f"{name} names /opt/ml/model, which does not exist without containers: "
@@ -85,6 +85,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         env=container_environment(spec.container.environment, spec.region, directory, code, python),
         cwd=str(directory),
         resolved_image=f"{match.name}@{environment.digest}",
+        size=measure(directory),
     )
 
 
@@ -127,7 +128,7 @@ def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
     return code
 
 
-def _environment(spec: InstanceSpec, match: Match, handler: str, code: Path) -> Environment:
+def _environment(spec: InstanceSpec, match: Match, handler: str, directory: Path, code: Path) -> Environment:
     cache = Cache(default_cache(), say)
     pinned = spec.resolved_image.partition("@")[2] if spec.resolved_image else None
     interpreters, choice = _choose(match, cache.pinned_python(pinned) if pinned else None)
@@ -142,7 +143,7 @@ def _environment(spec: InstanceSpec, match: Match, handler: str, code: Path) -> 
     )
     requirements = code / "requirements.txt"
     own = read_requirements(requirements) if requirements.is_file() else None
-    return cache.environment(Wanted(recipe, handler, pinned, own))
+    return cache.environment(Wanted(recipe, handler, pinned, own, user=directory.absolute()))
 
 
 def _choose(match: Match, pinned: str | None) -> tuple[dict[str, Path], Choice]:

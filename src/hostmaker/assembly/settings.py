@@ -69,6 +69,17 @@ class NodeSection:
     most_processes: int = field(
         default=4096, metadata={"doc": "processes and threads of an instance, isolated by view"}
     )
+    instance_disk_gib: float = field(
+        default=30.0, metadata={"doc": "GiB that an instance may write, beyond its model; then it is ended"}
+    )
+    disk_reserve_mib: int = field(
+        default=256, metadata={"doc": "MiB left free: below, the instance that has written most is ended"}
+    )
+    collect_every_s: float = field(default=600.0, metadata={"doc": "seconds between looks for what can be removed"})
+    keep_environments_days: float = field(default=30.0, metadata={"doc": "days after an environment's last use"})
+    keep_environments_gib: float = field(default=20.0, metadata={"doc": "GiB of all environments of this machine"})
+    keep_logs_days: float = field(default=30.0, metadata={"doc": "days after the last line of an ended instance"})
+    keep_logs_gib: float = field(default=10.0, metadata={"doc": "GiB of all logs; those of ended instances go first"})
 
 
 @dataclass(frozen=True, slots=True)

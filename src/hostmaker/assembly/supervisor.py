@@ -28,7 +28,7 @@ from hostmaker.kit.backoff import backoff_s
 from hostmaker.kit.clock import open_clock
 from hostmaker.kit.codec import decode
 from hostmaker.kit.files import Lock, lock_holder
-from hostmaker.kit.roles import die_with_parent
+from hostmaker.kit.roles import die_with_parent, raise_descriptor_limit
 
 log = logging.getLogger("hostmaker")
 STEADY_AFTER_S = 10.0  # a role that lived this long starts again at once
@@ -60,6 +60,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         self._take_data_dir()
+        raise_descriptor_limit()
         try:
             if self._settings.node.isolation != "auto":  # which is always possible
                 await asyncio.to_thread(find_isolation, self._settings.node.isolation)
@@ -183,7 +184,7 @@ class Supervisor:
         if role.name == "gateway":
             environment["HOSTMAKER_LISTENER"] = str(self._listener.fileno())
             passed.append(self._listener.fileno())
-        output = role.output.open("wb") if role.output is not None else None
+        output = role.output.open("ab") if role.output is not None else None
         try:
             return await self._execute(role, environment, passed, output)
         finally:

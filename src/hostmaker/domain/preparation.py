@@ -9,10 +9,14 @@ SOCKET_PLACEHOLDER = "@SOCKET@"
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """How to start an instance; `argv` has `@SOCKET@` where its unix socket's path belongs."""
+    """How to start an instance; `argv` has `@SOCKET@` where its unix socket's path belongs.
+
+    `size` is what lies in its directory before it has run, in bytes.
+    """
 
     python: str
     argv: tuple[str, ...]
     env: dict[str, str]
     cwd: str
     resolved_image: str
+    size: int = 0

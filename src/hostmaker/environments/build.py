@@ -1,7 +1,8 @@
 """Makes environments with uv, once for all who ask, in a cache of the machine.
 
 environments/<key>/           a virtual environment
-environments/<key>.complete   it is whole; without this it is made anew
+environments/<key>.complete   it is whole; without this it is made anew; its time is that of the last use
+environments/<key>.uses/      who uses it (`garbage`)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostmaker.environments.garbage import complete_file, mark_use
 from hostmaker.environments.installer import BuildError, Installer
 from hostmaker.environments.lock import Lock, Locks, Recipe, sha256
 from hostmaker.environments.requirements import ModelRequirements
@@ -25,13 +27,15 @@ from hostmaker.kit.files import write_atomically
 class Wanted:
     """An environment: a recipe, the digest of the handler's sources, and a model's own requirements.
 
-    `pinned` is the digest of an image that was resolved before; its lock is used as it was.
+    `pinned` is the digest of an image that was resolved before; its lock is used as it was. `user` is the directory of
+    the instance that it is for: while that exists, the environment is kept.
     """
 
     recipe: Recipe
     handler: str
     pinned: str | None = None
     own: ModelRequirements | None = None
+    user: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,9 @@ class Cache:
             lock = self._locks.extend(lock, wanted.recipe, wanted.own)
         key = sha256(str(wanted.recipe.python).encode(), lock.text.encode())[:32]
         directory = self._root / "environments" / key
-        complete = directory.with_name(f"{key}.complete")
+        complete = complete_file(self._root, key)
+        if wanted.user is not None:
+            mark_use(self._root, key, wanted.user)
         with one_at_a_time(directory, complete.exists, self._say) as is_ours:
             if is_ours:
                 self._build(directory, wanted.recipe.python, lock)

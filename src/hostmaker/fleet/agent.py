@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
 from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.preparation import Preparing, default_prepare_argv
 from hostmaker.fleet.runner import InstanceRunner, Place, Tools
+from hostmaker.fleet.scratch import DiskBounds, DiskWatch
 from hostmaker.fleet.watch import ended
 from hostmaker.kit.backoff import backoff_s
 from hostmaker.kit.codec import CodecError, decode, decode_tagged, encode, encode_tagged
@@ -58,6 +60,7 @@ class NodeSettings:
     hidden: tuple[Path, ...] = ()  # beside data and run directory
     most_processes: int = 4096
     memory: MemoryLimits = field(default_factory=lambda: MemoryLimits(False, 0, None))
+    disk: DiskBounds = field(default_factory=DiskBounds)
     periods: Periods = field(default_factory=Periods)
 
 
@@ -114,6 +117,7 @@ class NodeAgent:
             self._find()
             self._converge()
             self._group.create_task(self._keep_keeper())
+            self._group.create_task(self._watch_disk())
             self._group.create_task(self._tell_changes())
             self._group.create_task(self._keep_link())
 
@@ -146,7 +150,10 @@ class NodeAgent:
         self._changed.set()
 
     def _find(self) -> None:
-        """Take up every instance that an earlier agent has left, wanted or not."""
+        """Take up every instance that an earlier agent has left, wanted or not; sockets of none are removed."""
+        for place in (self._settings.run_dir / "i").iterdir():
+            if not (self._instances / place.name).exists():
+                shutil.rmtree(place, ignore_errors=True)
         for path in sorted(self._instances.iterdir()):
             if (spec := InstanceDirectory(path).spec()) is not None and spec.instance_id == path.name:
                 self._begin(spec)
@@ -204,6 +211,16 @@ class NodeAgent:
         del self._runners[ident]
         self._changed.set()
         self._converge()
+
+    async def _watch_disk(self) -> None:
+        """End instances that write too much, for ever."""
+        watch = DiskWatch(self._settings.data_dir, self._settings.disk)
+        while True:
+            await watch.wait()
+            running = {ident: writer for ident, runner in self._runners.items() if (writer := runner.writer())}
+            for ident, cause in (await watch.look(running)).items():
+                if (runner := self._runners.get(ident)) is not None:
+                    runner.overfill(cause)
 
     # The keeper
 

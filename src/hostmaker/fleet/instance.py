@@ -98,6 +98,13 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class Overfilled:
+    """It has written too much to disk and has to end at once; `cause` says how much."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unwanted:
     """It is no longer in the desired set."""
 
@@ -108,7 +115,17 @@ class Removed:
 
 
 Event: TypeAlias = (
-    PreparedOk | PrepareFailed | Found | FoundFailed | Started | NotStarted | Pinged | Exited | Unwanted | Removed
+    PreparedOk
+    | PrepareFailed
+    | Found
+    | FoundFailed
+    | Started
+    | NotStarted
+    | Pinged
+    | Exited
+    | Overfilled
+    | Unwanted
+    | Removed
 )
 
 
@@ -127,7 +144,9 @@ class StartProcess:
 
 @dataclass(frozen=True, slots=True)
 class StopProcess:
-    """Ask the keeper to stop it."""
+    """Ask the keeper to stop it, `at_once` without giving it time to end by itself."""
+
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +218,8 @@ def step(life: Life, event: Event, now: float) -> Step:
             return _pinged(life, event, now)
         case Exited():
             return _exited(life, event, now)
+        case Overfilled(cause):
+            return _overfilled(life, cause)
         case Unwanted():
             return _unwanted(life)
         case Removed():
@@ -323,6 +344,15 @@ def _exited(life: Life, how: Exited, now: float) -> Step:
         case _:
             cause = f"Its process ended with {words}."
     return _fail(ended, InstanceFailure(FailureKind.PING, cause, how.code, how.signal))
+
+
+def _overfilled(life: Life, cause: str) -> Step:
+    if life.pid is None:
+        return life, ()  # it has ended meanwhile
+    if not life.is_wanted or life.state is InstanceState.FAILED:
+        return life, (StopProcess(at_once=True),)
+    failed, effects = _fail(life, InstanceFailure(FailureKind.PING, cause))
+    return failed, (*effects, StopProcess(at_once=True))
 
 
 def _unwanted(life: Life) -> Step:

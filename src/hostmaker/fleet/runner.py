@@ -27,6 +27,7 @@ from hostmaker.fleet.instance import (
     FoundFailed,
     Life,
     NotStarted,
+    Overfilled,
     Periods,
     Pinged,
     PreparedOk,
@@ -46,6 +47,7 @@ from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
 from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.ping import probe
 from hostmaker.fleet.preparation import Preparing, end_preparation, prepare
+from hostmaker.fleet.scratch import Writer
 from hostmaker.fleet.watch import Process, ended, parent
 
 log = logging.getLogger("hostmaker.node")
@@ -120,6 +122,16 @@ class InstanceRunner:
             failure=self._life.failure,
         )
 
+    def writer(self) -> Writer | None:
+        """Give whose writing is watched; None while no process runs."""
+        if self._life.pid is None:
+            return None
+        return Writer(self._directory, self._life.pid, self._tools.confiner.uid(self.spec.instance_id))
+
+    def overfill(self, cause: str) -> None:
+        """End it at once: it has written too much."""
+        self._events.put_nowait(Overfilled(cause))
+
     def unwant(self) -> None:
         """Begin to end it; safe to say twice."""
         self._events.put_nowait(Unwanted())
@@ -176,8 +188,8 @@ class InstanceRunner:
                     self._preparation.cancel()
             case StartProcess():
                 self._spawn(self._start())
-            case StopProcess():
-                self._spawn(self._stop())
+            case StopProcess(at_once):
+                self._spawn(self._stop(at_once))
             case RemoveDirectory():
                 self._spawn(self._remove())
             case RememberHealth(is_healthy):
@@ -273,13 +285,12 @@ class InstanceRunner:
         await keeper.ensure()
         return await keeper.start(place, argv, prepared.env, prepared.cwd, self._log, confine, memory)
 
-    async def _stop(self) -> None:
+    async def _stop(self, at_once: bool) -> None:
         assert self._process is not None
-        await self._end(self._process)
+        await self._end(self._process, 0.0 if at_once else self._tools.stop_grace_s)
 
-    async def _end(self, running: Process) -> None:
+    async def _end(self, running: Process, grace_s: float) -> None:
         """End a process in order; the watch tells when it has ended."""
-        grace_s = self._tools.stop_grace_s
         try:
             await self._tools.keeper.stop(self._directory.path, grace_s)
         except KeeperError as error:
@@ -293,7 +304,7 @@ class InstanceRunner:
         """End what may run without our knowing (a start whose answer was lost); raises TimeoutError."""
         left = self._directory.process()
         if left is not None:
-            await self._end(left)
+            await self._end(left, self._tools.stop_grace_s)
             async with asyncio.timeout(self._tools.stop_grace_s + KILLED_WITHIN_S):
                 await ended(left)
 

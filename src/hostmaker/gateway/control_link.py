@@ -24,7 +24,7 @@ def read_table(path: Path, account: str) -> RoutingTable:
         return decode(RoutingTable, json.loads(path.read_text()))
     except FileNotFoundError:
         return RoutingTable(0, account, "")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         log.error("the table file %s cannot be read: %s", path, error)
         return RoutingTable(0, account, "")
 

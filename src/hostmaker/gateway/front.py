@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import cast
 
 import httptools
@@ -21,6 +22,10 @@ log = logging.getLogger("hostmaker.gateway")
 MOST_DISCARDED = 16 * 1024 * 1024
 MOST_PIPELINED = 1000  # reading stops at the first that waits: these stood in what was read with it
 WRITE_BUFFER = 256 * 1024
+TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n"
+    b"This server has as many connections as it can have"
+)
 
 
 class Front(asyncio.Protocol):
@@ -49,14 +54,16 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         self._line.transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        self._shared.connections.add(self)
+        if not self._shared.admit(self):
+            self._line.write(TOO_MANY)
+            self._line.close(linger=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         line = self._line
         line.closed = line.is_deaf = True
         line.transport = None
         self._current = None
-        self._shared.connections.discard(self)
+        self._shared.connections.pop(self, None)
         self._turns.clear()
 
     def eof_received(self) -> None:
@@ -226,6 +233,12 @@ class Front(asyncio.Protocol):
         line.enter(Phase.HEAD if self._in_head else Phase.BODY)
         if request.wants_continue and not self._in_head:
             self._meet_expectation(request)
+
+    @property
+    def idle_since(self) -> float:
+        """Steady second since when nothing is under way; infinity when something is."""
+        is_idle = self._line.phase is Phase.IDLE and not self._line.closed
+        return self._line.since if is_idle and self._current is None else math.inf
 
     def close_if_idle(self) -> None:
         """Close unless a request is under way."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import random
 import socket
 import time
@@ -29,6 +30,7 @@ from hostmaker.kit.counts import SLOTS, Counts
 from hostmaker.kit.files import Lock, lock_holder
 from hostmaker.ports import Authenticator
 
+log = logging.getLogger("hostmaker.gateway")
 BACKLOG = 2048
 END_GRACE_S = 8.0
 LOCK_TRIES = 50  # whoever looks whether a lock is held, holds it for a moment
@@ -49,6 +51,7 @@ class GatewaySettings:
     bytes_relayed: int = 256 * 1024 * 1024  # to and from the object store
     limits: Limits = field(default_factory=Limits)
     sweep_s: float = 1.0
+    most_connections: int = 30_000  # of clients; each may need a second descriptor, to those who answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Gateway:
             bodies=Budget(settings.bytes_in_flight),
             relays=Budget(settings.bytes_relayed),
             limits=settings.limits,
+            most_connections=settings.most_connections,
         )
         self._look_for_others()
 
@@ -121,7 +125,10 @@ class Gateway:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._settings.sweep_s)
-            self._look_for_others()
+            try:
+                self._look_for_others()
+            except OSError as error:  # no descriptor is left: what was known is good for another second
+                log.warning("cannot look which other gateways live: %s", error)
             self._shared.sweep()
 
     async def _finish(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ApiError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from hostmaker.gateway.front import Front
 
 MOST_NUMBER = (1 << 48) - 1
+LOOKED_AT = 256  # connections, for one that gives way: enough to find one, few enough to be quick
 
 
 class Shared:
@@ -47,6 +50,7 @@ class Shared:
         bodies: Budget,
         relays: Budget,
         limits: Limits,
+        most_connections: int,
     ) -> None:
         self.core = core
         self.control = control
@@ -60,11 +64,12 @@ class Shared:
         self.default_region = default_region
         self.busy_peers = busy_peers
         self.invocation_limit_s = invocation_limit_s
-        self.connections: set[Front] = set()
+        self.connections: dict[Front, None] = {}  # in the order of their coming
         self.outbox = outbox
         self.bodies = bodies
         self.relays = relays
         self.limits = limits
+        self._most_connections = most_connections
         self.is_ending = False
         self._platform_time = platform_time
         self._time_field = b""
@@ -86,6 +91,19 @@ class Shared:
             self._time_at = now
             self._time_field = b"%.1f" % self._platform_time()
         return self._time_field
+
+    def admit(self, newcomer: Front) -> bool:
+        """Take a connection in. When there are as many as may be, one that has long been idle gives way to it.
+
+        False: none is idle, and the newcomer has to go.
+        """
+        if len(self.connections) >= self._most_connections:
+            idle = [front for front in islice(self.connections, LOOKED_AT) if front.idle_since < math.inf]
+            if not idle:
+                return False
+            min(idle, key=lambda front: front.idle_since).close_if_idle()
+        self.connections[newcomer] = None
+        return True
 
     def sweep(self) -> None:
         """End what has taken too long, on both sides."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,6 +21,16 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def measure(directory: Path) -> int:
+    """Give the bytes that a directory takes on disk; what disappears meanwhile counts nothing. Never through links."""
+    total = 0
+    for root, folders, files in os.walk(directory):
+        for name in (*folders, *files):
+            with suppress(OSError):
+                total += os.lstat(os.path.join(root, name)).st_blocks * 512
+    return total
 
 
 class Lock:

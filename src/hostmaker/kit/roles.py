@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 from collections.abc import Coroutine
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+MOST_DESCRIPTORS = 65_536
 
 
 async def run_until_stopped(work: Coroutine[Any, Any, None], lifeline: int | None) -> str:
@@ -40,6 +42,14 @@ async def run_until_stopped(work: Coroutine[Any, Any, None], lifeline: int | Non
         if how == "done":
             raise
     return how
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process, and those it starts, open as many files as they may, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def die_with_parent() -> None:

@@ -17,24 +17,33 @@ MIB = 1 << 20
 
 
 def shorten(path: Path, most_bytes: int) -> int:
-    """Keep the newest lines, at most half of `most_bytes`; gives the bytes dropped. Raises OSError."""
+    """Keep the newest lines, at most half of `most_bytes`, and their times; gives the bytes dropped. Raises OSError."""
+    marks = read_marks(path)
+    told, dropped = drop_older(path, most_bytes, "node.log_mib")
+    write_atomically(path.with_suffix(".times"), _shifted(marks, dropped, told))
+    return dropped
+
+
+def drop_older(path: Path, most_bytes: int, setting: str) -> tuple[int, int]:
+    """Keep the newest lines, at most half of `most_bytes`; gives the bytes of the line that says so, and those dropped.
+
+    Raises OSError.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - most_bytes // 2))
         kept = file.read(most_bytes // 2)
     kept = kept[kept.find(b"\n") + 1 :] if b"\n" in kept else kept
     dropped = size - len(kept)
-    bound = f"a log has at most {most_bytes / MIB:g} MiB (node.log_mib)"
+    bound = f"a log has at most {most_bytes / MIB:g} MiB ({setting})"
     told = f"{PREFIX}{dropped} bytes of older lines were dropped: {bound}\n".encode()
-    marks = read_marks(path)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, told + kept)
     finally:
         os.close(descriptor)
-    write_atomically(path.with_suffix(".times"), _shifted(marks, dropped, len(told)))
-    return dropped
+    return len(told), dropped
 
 
 def _shifted(marks: Marks, dropped: int, told: int) -> bytes:
