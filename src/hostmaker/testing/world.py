@@ -27,7 +27,7 @@ from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.names import EndpointKey
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.endpoint import Limits
-from hostmaker.ports import StoreUnavailableError
+from hostmaker.ports import Store, StoreUnavailableError
 from hostmaker.reconciler.loop import Hands
 from hostmaker.testing import client, ending
 from hostmaker.testing.clock import VirtualClock
@@ -67,8 +67,12 @@ class World:
         limits: Limits | None = None,
         times: Times | None = None,
         between: Callable[[Hands], Hands] = lambda hands: hands,
+        disk: Store | None = None,
     ) -> None:
-        """`between` may stand between the reconciler and what it reaches the world with, for a test of the tests."""
+        """`between` may stand between the reconciler and what it reaches the world with, for a test of the tests.
+
+        `disk` is the store that outlives control; one in memory when left out.
+        """
         self.replay = f"World(seed={seed}, crash_at={tuple(sorted(crash_at))})"
         self.chance = random.Random(seed)  # noqa: S311 - repeats a run, keeps no secret
         self.clock = VirtualClock()
@@ -83,7 +87,7 @@ class World:
         self._ids = count(1)
         self._cut: set[str] = set()
         self._at_this_instant = 0
-        self.disk = MemoryStore()
+        self.disk: Store = MemoryStore() if disk is None else disk
         self.objects = MemoryObjects()
         self.is_full = False
         self.fleet = FakeFleet(self.clock, lambda spec: self._course(spec), self._node_changed, self._log, self.points)
