@@ -6,6 +6,7 @@ request, answered by one JSON line, `{"ok": false, "error"}` where something is 
     {"op": "start", "directory", "argv", "env", "cwd", "log", "confine"?, "memory"?}
                                                               -> {"ok": true, "pid", "start_time"}
     {"op": "stop", "directory", "grace_s"}                    -> {"ok": true}; SIGTERM, then SIGKILL after the grace
+    {"op": "exit", "directory"}                               -> {"ok": true, "exit"}: one that no disk has taken yet
     {"op": "list"}                                            -> {"ok": true, "children": [{"directory", "pid", ...}]}
     {"op": "ping"}                                            -> {"ok": true, "name", "pid"}
     {"op": "shutdown", "grace_s"}                             -> {"ok": true} when all are gone; the keeper then ends
@@ -72,6 +73,7 @@ class Keeper:
         self.operations: Dict[str, Callable[[Document, Client], Optional[Document]]] = {
             "start": self.start,
             "stop": self.stop,
+            "exit": lambda request, client: {"ok": True, "exit": self.unwritten.get(str(request["directory"]))},
             "list": lambda request, client: {"ok": True, "children": [c.told() for c in self.children.values()]},
             "ping": lambda request, client: {"ok": True, "name": self.name, "pid": os.getpid()},
             "shutdown": self.shutdown,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,3 +117,26 @@ async def _each_descriptor(root: Path) -> None:
             await house.until(lambda more=more: not house.directory(f"i-{more}").exists())  # type: ignore[misc]
         assert keeper.lives()
     assert any("Too many open files" in cause for cause in causes), causes
+
+
+def test_an_exit_is_known_though_the_disk_does_not_take_it(root: Path) -> None:
+    asyncio.run(_exit_untold(root))
+
+
+async def _exit_untold(root: Path) -> None:
+    async with node_house(root) as house:
+        house.start_control()
+        house.start_agent()
+        house.want(spec("i"))
+        fact = await house.until_state("i", InstanceState.HEALTHY)
+        keeper = await KeeperClient(house.run / "keeper.sock", house.data / "keeper.log").ensure()
+        resource.prlimit(keeper.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        assert fact.pid is not None
+        os.kill(fact.pid, signal.SIGKILL)
+        began = time.monotonic()
+        failed = await house.until_state("i", InstanceState.FAILED)
+        assert time.monotonic() - began < 3  # without asking the keeper, it would be 5
+        assert failed.failure is not None
+        assert failed.failure.cause == "Its process ended with signal SIGKILL."
+        assert not (house.directory("i") / "exit.json").exists()
+        resource.prlimit(keeper.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

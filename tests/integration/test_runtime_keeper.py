@@ -400,6 +400,7 @@ def test_an_exit_that_cannot_be_written_is_written_later(tmp_path: Path, place: 
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: keeper.ask(op="list")["children"] == [])
         assert not (place / "exit.json").exists()
+        assert keeper.ask(op="exit", directory=str(place))["exit"]["signal"] == "SIGKILL"  # known to whoever asks
         wait_until(lambda: list(place.glob(".*")) == [])  # nothing of a try stays
         resource.prlimit(keeper.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         assert exit_of(place)["signal"] == "SIGKILL"

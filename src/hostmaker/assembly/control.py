@@ -42,7 +42,14 @@ async def main(start: Start) -> None:
     store = SqliteStore(settings.data / "state.db")
     hub = Hub(start.run_dir, Counts(start.run_dir / "counts"), clock.now)
     timeline = FileTimeline(settings.data / "logs", append_line)
-    limits = Limits(drain_s=settings.control.drain_s, out_of_service_s=settings.control.out_of_service_s)
+    limits = Limits(
+        drain_s=settings.control.drain_s,
+        replace_first_s=settings.control.replace_first_s,
+        replace_longest_s=settings.control.replace_longest_s,
+        starts_a_minute=settings.control.replacements_a_minute,
+        settled_s=settings.control.settled_s,
+        out_of_service_s=settings.control.out_of_service_s,
+    )
     timeouts = Timeouts(
         download=timedelta(seconds=settings.control.download_timeout_s),
         startup=timedelta(seconds=settings.control.startup_timeout_s),

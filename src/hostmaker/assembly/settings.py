@@ -49,6 +49,14 @@ class ControlSection:
     startup_timeout_s: float = field(
         default=480.0, metadata={"doc": "when a config has no ContainerStartupHealthCheckTimeoutInSeconds"}
     )
+    replace_first_s: float = field(default=1.0, metadata={"doc": "seconds before a replacement of a replacement"})
+    replace_longest_s: float = field(default=60.0, metadata={"doc": "what that wait doubles up to"})
+    replacements_a_minute: int = field(
+        default=10, metadata={"doc": "of a variant; never fewer than it has instances, so that each can be lost once"}
+    )
+    settled_s: float = field(
+        default=10.0, metadata={"doc": "seconds in service, after which a failure counts as the first again"}
+    )
     out_of_service_s: float = field(default=300.0, metadata={"doc": "seconds without a healthy instance"})
 
 

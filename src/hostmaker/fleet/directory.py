@@ -35,7 +35,7 @@ class ProcessFile:
 
 @dataclass(frozen=True, slots=True)
 class ExitFile:
-    """`exit.json`"""
+    """`exit.json`, or what a keeper tells whose disk is full."""
 
     code: int | None = None
     signal: str | None = None

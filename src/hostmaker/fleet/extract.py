@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tarfile
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -37,12 +37,16 @@ class ExtractionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What an archive may become. A ratio above `most_ratio` is a bomb once `ratio_from_bytes` have come out."""
+    """What an archive may become. A ratio above `most_ratio` is a bomb once `ratio_from_bytes` have come out.
+
+    `most_bytes_because` says what else than itself bounds `most_bytes`.
+    """
 
     most_entries: int = 100_000
     most_bytes: int = 256 * 1024**3
     most_ratio: int = 400
     ratio_from_bytes: int = 256 * 1024**2
+    most_bytes_because: str = ""
 
 
 def extract(archive: Path, target: Path, bounds: Bounds | None = None, limit_s: float = 3600.0) -> None:
@@ -51,8 +55,12 @@ def extract(archive: Path, target: Path, bounds: Bounds | None = None, limit_s: 
     Never fills the disk: what is free less a reserve bounds the bytes too. Raises TimeoutError after `limit_s`.
     """
     bounds = bounds or Bounds()
-    room = max(0, shutil.disk_usage(target).free - KEPT_FREE_BYTES)
-    told = json.dumps(asdict(bounds) | {"most_bytes": min(bounds.most_bytes, room)})
+    free = shutil.disk_usage(target).free
+    room = max(0, free - KEPT_FREE_BYTES)
+    if room < bounds.most_bytes:
+        why = f" (the disk has {free / 1024**3:.2f} GiB free, and {KEPT_FREE_BYTES / 1024**3:g} GiB stay so)"
+        bounds = replace(bounds, most_bytes=room, most_bytes_because=why)
+    told = json.dumps(asdict(bounds))
     is_root = os.getuid() == 0
     if is_root:
         os.chown(target, NOBODY, NOBODY)
@@ -152,7 +160,9 @@ class _Count:
     def add(self, number: int, name: str) -> None:
         self._bytes += number
         if self._bytes > self._bounds.most_bytes:
-            raise ExtractionError(f"{name!r} brings the archive above {self._bounds.most_bytes} bytes")
+            raise ExtractionError(
+                f"{name!r} brings the archive above {self._bounds.most_bytes} bytes{self._bounds.most_bytes_because}"
+            )
         packed = max(1, self._packed.tell())
         if self._bytes > self._bounds.ratio_from_bytes and self._bytes / packed > self._bounds.most_ratio:
             raise ExtractionError(f"{name!r} grows to more than {self._bounds.most_ratio} times its packed size")

@@ -81,6 +81,11 @@ class KeeperClient:
         """End an instance's process: SIGTERM, and SIGKILL after the grace; raises KeeperError."""
         await self._ask({"op": "stop", "directory": str(directory), "grace_s": grace_s})
 
+    async def unwritten_exit(self, directory: Path) -> Mapping[str, Json] | None:
+        """Give how an instance's process has ended, where the disk has not taken the record; raises KeeperError."""
+        told = (await self._ask({"op": "exit", "directory": str(directory)}))["exit"]
+        return told if isinstance(told, dict) else None
+
     async def shutdown(self, grace_s: float) -> None:
         """End all processes and the keeper; returns when they are gone. No keeper is as good. Raises KeeperError."""
         if (keeper := self._listening()) is None:

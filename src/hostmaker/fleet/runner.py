@@ -17,7 +17,7 @@ from typing import Any, assert_never
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceSpec, InstanceState
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER
 from hostmaker.fleet.confine import Confiner
-from hostmaker.fleet.directory import InstanceDirectory
+from hostmaker.fleet.directory import ExitFile, InstanceDirectory
 from hostmaker.fleet.instance import (
     Effect,
     EndPreparation,
@@ -49,11 +49,14 @@ from hostmaker.fleet.ping import probe
 from hostmaker.fleet.preparation import Preparing, end_preparation, prepare
 from hostmaker.fleet.scratch import Writer
 from hostmaker.fleet.watch import Process, ended, parent
+from hostmaker.kit.codec import decode
 
 log = logging.getLogger("hostmaker.node")
-EXIT_RECORD_WITHIN_S = 5.0  # a keeper whose disk is full tries each second
+EXIT_RECORD_WITHIN_S = 5.0
 FOUND_RECORD_WITHIN_S = 1.0
 EXIT_RECORD_POLL_S = 0.005
+ASK_KEEPER_AFTER_S = 0.1  # the disk may be full: it knows, all the same
+ASK_KEEPER_EVERY_S = 0.05
 START_TURN_S = 10.0  # how long a start that is not healthy yet keeps others waiting
 KILLED_WITHIN_S = 10.0
 REMOVE_TRIES = 3
@@ -320,17 +323,29 @@ class InstanceRunner:
 
     async def _exit_record(self, keeper: Process | None, within_s: float) -> Exited:
         """Give how the process ended, as its keeper has recorded it or soon will."""
-        deadline = time.monotonic() + within_s
+        began = time.monotonic()
         while True:
             keeper_lives = keeper is None or keeper.lives()  # asked before the last look at the record
-            if (record := self._directory.exit()) is not None:
+            waited_s = time.monotonic() - began
+            record = self._directory.exit()
+            if record is None and keeper_lives and waited_s >= ASK_KEEPER_AFTER_S:
+                record = await self._unwritten_exit()
+            if record is not None:
                 limit = self._tools.memory.words(self.spec)
                 return Exited(record.code, record.signal, record.memory_kill, memory_limit=limit)
             if not keeper_lives:
                 return Exited(signal="SIGKILL", keeper_ended=True)
-            if time.monotonic() >= deadline:
+            if waited_s >= within_s:
                 return Exited()
-            await asyncio.sleep(EXIT_RECORD_POLL_S)
+            await asyncio.sleep(EXIT_RECORD_POLL_S if waited_s < ASK_KEEPER_AFTER_S else ASK_KEEPER_EVERY_S)
+
+    async def _unwritten_exit(self) -> ExitFile | None:
+        """Give the record that a full disk has not taken; None when there is none, or nobody to ask."""
+        try:
+            told = await self._tools.keeper.unwritten_exit(self._directory.path)
+        except KeeperError:
+            return None
+        return decode(ExitFile, told) if told is not None else None
 
     async def _remove(self) -> None:
         await self._end_process()
