@@ -13,16 +13,23 @@ from hostmaker.planner.garbage import Kept
 
 EMPTY_FOR_S = 3600.0  # an instance that starts just now makes its directory a moment before its log
 DELETED = ".deleted-"
+PLATFORM = "hostmaker"  # in place of a variant: what is said of the endpoint as a whole
 
 
 def kept_logs(root: Path, exists: Callable[[str], bool]) -> list[Kept]:
-    """Give every instance's log below `root`, named by its path from there; `exists` tells of an instance by its id."""
+    """Give every log below `root`, named by its path from there; `exists` tells of an instance by its id.
+
+    In use are those of instances that exist, and what the platform says of an endpoint that has such instances.
+    """
+    paths = sorted(root.glob("*/*/*/*.log"))
+    living = {path.parent.parent for path in paths if exists(path.stem)}
     found = []
-    for path in sorted(root.glob("*/*/*/*.log")):
+    for path in paths:
+        is_in_use = exists(path.stem) or (path.parent.name == PLATFORM and path.parent.parent in living)
         with suppress(OSError):
             stat = path.stat()
             used = datetime.fromtimestamp(stat.st_mtime, UTC)
-            found.append(Kept(str(path.relative_to(root)), stat.st_size, used, exists(path.stem)))
+            found.append(Kept(str(path.relative_to(root)), stat.st_size, used, is_in_use))
     return found
 
 
