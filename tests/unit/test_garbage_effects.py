@@ -130,10 +130,15 @@ def test_logs_of_instances_that_have_ended_go(house: House) -> None:
     assert house.collect() == ["us-east-1/fraud/AllTraffic/i-1.log"]
     assert not ended.exists()
     assert not ended.with_suffix(".times").exists()
+    platform = living.parent.parent / "hostmaker" / "platform.log"
+    platform.parent.mkdir()
+    platform.touch()
+    os.utime(platform, (0, 0))
     assert living.exists()
     assert house.collect(Bounds(timedelta(days=10), 0)) == ["us-east-1/fraud/AllTraffic/i-3.log"]
     assert not new.exists()
     assert living.exists()
+    assert platform.exists()
 
 
 def test_directories_that_have_long_been_empty_go(house: House) -> None:
