@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import typer
+
+from hostmaker.cli.server import ask_control
+from hostmaker.fleet.watch import process
+from hostmaker.planner.endpoint import Limits
 from soak.load import Invocation, Load
 
 VICTIMS = ("control", "node", "gateway", "instance", "keeper", "store")
 WHOLE_WITHIN_S = 60.0
+SETTLED_S = Limits().settled_s + 1.0
 NEAR_S = 0.25  # between the signal, what it does to connections, and what we see of it
 
 
@@ -45,17 +50,19 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The server under attack. `ready` reads its ready file anew; `status` is `hostmaker status --json`."""
+    """The server under attack. `ready` reads its ready file anew; `status` is what `hostmaker status` asks for."""
 
     data_dir: Path
     ready: Callable[[], dict[str, object]]
     stop: Callable[[], None]
 
     def status(self) -> dict[str, object]:
-        """Give what `hostmaker status --json` says, nothing while control is away."""
-        command = [str(Path(sys.executable).parent / "hostmaker"), "status", "--json", "--data-dir", str(self.data_dir)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return json.loads(done.stdout) if done.returncode == 0 else {}
+        """Give what control says of its endpoints, nothing while it is away."""
+        try:
+            with redirect_stderr(io.StringIO()):
+                return dict(ask_control(self.data_dir, "/_hostmaker/status"))
+        except (typer.Exit, ValueError):
+            return {}
 
     def pids(self, victim: str) -> list[int]:
         """Give the processes of a kind."""
@@ -65,8 +72,10 @@ class House:
 
     def is_whole(self, before: dict[str, list[int]], killed: int) -> bool:
         """Tell whether every role and instance runs, and none of them is the one that was killed."""
-        now = {victim: self.pids(victim) for victim in VICTIMS}
-        healthy = [each for each in self._instances() if each["state"] == "healthy" and each["phase"] == "in service"]
+        instances = self._instances()
+        now = {victim: self.pids(victim) for victim in VICTIMS if victim != "instance"}
+        now["instance"] = [int(each["pid"]) for each in instances if each["pid"]]
+        healthy = [each for each in instances if each["state"] == "healthy" and each["phase"] == "in service"]
         return (
             all(len(now[victim]) >= len(before[victim]) for victim in VICTIMS)
             and not any(killed in pids for pids in now.values())
@@ -106,6 +115,10 @@ def attack(house: House, endpoint: str, kills: int, per_second: float, seed: int
 def _kill(house: House, victim: str, chance: random.Random) -> Kill:
     before = {each: house.pids(each) for each in VICTIMS}
     pid = chance.choice(before[victim])
+    if victim == "instance":
+        # One that has long been in service: where replacements fail again and again, the next one has to wait.
+        pid = max(before[victim], key=_age_s)
+        time.sleep(max(0.0, SETTLED_S - _age_s(pid)))
     kill = Kill(victim, time.monotonic())
     os.kill(pid, signal.SIGKILL)
     if victim == "control":
@@ -152,8 +165,13 @@ def leftovers(data_dir: Path) -> list[str]:
     return found + [str(path) for path in data_dir.glob("run/i/*")]
 
 
+def _age_s(pid: int) -> float:
+    found = process(pid)
+    return found.age_s() if found is not None else 0.0
+
+
 def _until(is_true: Callable[[], bool], told: Callable[[], str]) -> None:
     deadline = time.monotonic() + WHOLE_WITHIN_S
     while not is_true():
         assert time.monotonic() < deadline, f"it is not whole again: {told()}"
-        time.sleep(0.05)
+        time.sleep(0.02)
