@@ -46,20 +46,44 @@ SERVED: Mapping[str, tuple[str, ...]] = {
     "iam": ("GetRole", "CreateRole", "SimulatePrincipalPolicy"),
     "ecr": ("DescribeRepositories", "DescribeImages", "BatchGetImage", "GetAuthorizationToken"),
     "logs": ("DescribeLogGroups", "DescribeLogStreams", "GetLogEvents", "FilterLogEvents", "DeleteLogGroup"),
+    "cloudwatch": (
+        "PutMetricData",
+        "GetMetricStatistics",
+        "GetMetricData",
+        "ListMetrics",
+        "PutMetricAlarm",
+        "PutCompositeAlarm",
+        "DescribeAlarms",
+        "DescribeAlarmsForMetric",
+        "DescribeAlarmHistory",
+        "SetAlarmState",
+        "DeleteAlarms",
+        "EnableAlarmActions",
+        "DisableAlarmActions",
+    ),
 }
 
 METADATA = (
     "apiVersion",
     "awsQueryCompatible",
     "jsonVersion",
-    "protocol",
+    "protocols",
     "serviceId",
     "signingName",
     "endpointPrefix",
     "targetPrefix",
     "xmlNamespace",
 )
-UNUSED = {"box", "deprecated", "deprecatedMessage", "deprecatedSince", "documentation", "documentationUrl", "synthetic"}
+UNUSED = {
+    "box",
+    "deprecated",
+    "deprecatedMessage",
+    "deprecatedSince",
+    "documentation",
+    "documentationUrl",
+    "synthetic",
+    "xmlOrder",
+}
 
 
 def cut(service: str, operations: tuple[str, ...]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from hostmaker.domain.model import Container, Model, ModelData
 from hostmaker.domain.names import EndpointKey
 from hostmaker.domain.routing import EndpointRoute, InstanceRoute, RoutingTable, VariantRoute
 from hostmaker.kit.backoff import backoff_s
-from hostmaker.kit.clock import PlatformClock, open_clock
+from hostmaker.kit.clock import next_anchor, open_clock
 from hostmaker.kit.codec import CodecError, decode, decode_tagged, encode, encode_tagged
 from hostmaker.kit.files import Lock, lock_holder, write_atomically
 
@@ -82,18 +82,21 @@ def test_platform_time_goes_on_over_a_change_of_scale(tmp_path: Path) -> None:
     path = tmp_path / "clock.json"
     fast = open_clock(path, 3600.0)
     before = fast.now()
-    assert open_clock(path, 3600.0).anchor_real == fast.anchor_real
+    assert open_clock(path, 3600.0) == fast
     assert open_clock(path, 1.0).now() >= before
 
 
-@given(st.lists(st.floats(0, 1e9), min_size=2))
-def test_platform_time_never_runs_backwards(readings: list[float]) -> None:
-    clock = PlatformClock(1.0, 0.0, 0.0)
-    times = []
-    for reading in readings:
-        clock.anchor_platform = reading  # stands for a jump of the machine's clock
-        times.append(clock.seconds())
-    assert times == sorted(times)
+@given(st.floats(-1e6, 1e6), st.sampled_from([1.0, 60.0]))
+def test_setting_the_clock_of_the_machine_does_not_move_platform_time(jump: float, scale: float) -> None:
+    begun = next_anchor(None, scale, "boot", 100.0, 1e9)
+    later = next_anchor(begun, scale, "boot", 160.0, 1e9 + jump)
+    assert later.seconds(160.0) == 1e9 + 60.0 * scale
+
+
+@given(st.floats(0, 2e9), st.floats(0, 2e9))
+def test_after_a_reboot_platform_time_goes_on_from_the_machines_clock(first: float, second: float) -> None:
+    anchor = next_anchor(None, 1.0, "a", 5.0, first)
+    assert next_anchor(anchor, 1.0, "b", 3.0, second).seconds(3.0) == max(first, second)
 
 
 @given(st.integers(0, 10_000))

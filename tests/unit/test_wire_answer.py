@@ -18,7 +18,7 @@ from hostmaker.domain.errors import (
 )
 from hostmaker.wire.answer import HttpAnswer, answer, error_answer, query_error_headers
 from hostmaker.wire.request import Call, Protocol
-from hostmaker.wire.service_model import Service, load_service
+from hostmaker.wire.service_model import load_service
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:model/m"
 
@@ -131,11 +131,66 @@ def test_modelled_query_errors_take_the_models_code_and_status() -> None:
     assert dict(given.headers)["x-amzn-ErrorType"] == "NoSuchEntity"
 
 
+class LimitExceeded(ApiError):
+    code, status = "LimitExceeded", 400
+
+
+class LimitExceededFault(ApiError):
+    code, status = "LimitExceededFault", 400
+
+
+class ResourceNotFound(ApiError):
+    code, status = "ResourceNotFound", 400
+
+
 def test_query_compatible_services_send_the_short_code() -> None:
-    iam = load_service("iam")
-    compatible = Service("x", Protocol.JSON_1_0, "x", "X", None, True, iam.operations)
-    assert query_error_headers(compatible, NoSuchEntityException("")) == (
-        ("x-amzn-query-error", "NoSuchEntity;Sender"),
-    )
-    assert query_error_headers(compatible, InternalFailure("")) == (("x-amzn-query-error", "InternalFailure;Receiver"),)
-    assert query_error_headers(iam, NoSuchEntityException("")) == ()
+    service = load_service("cloudwatch")
+    for error in (LimitExceeded(""), LimitExceededFault("")):
+        assert query_error_headers(service, error) == (("x-amzn-query-error", "LimitExceeded;Sender"),)
+    assert query_error_headers(service, InternalFailure("")) == (("x-amzn-query-error", "InternalFailure;Receiver"),)
+    assert query_error_headers(service, ValidationException("")) == (("x-amzn-query-error", "ValidationError;Sender"),)
+    assert query_error_headers(load_service("iam"), NoSuchEntityException("")) == ()
+
+
+@pytest.mark.parametrize("protocol", [Protocol.JSON_1_0, Protocol.RPC_V2_CBOR])
+def test_query_compatible_errors_carry_both_codes(protocol: Protocol) -> None:
+    given = error_answer(protocol, LimitExceeded("too many"), "id-1", "cloudwatch")
+    headers = dict(given.headers)
+    assert headers["x-amzn-query-error"] == "LimitExceeded;Sender"
+    assert headers["x-amzn-ErrorType"] == "LimitExceededFault"
+    found = parsed_error("json" if protocol is Protocol.JSON_1_0 else "smithy-rpc-v2-cbor", given)
+    assert found["Error"] == {
+        "Code": "LimitExceeded",
+        "QueryErrorCode": "LimitExceededFault",
+        "Type": "Sender",
+        "Message": "too many",
+    }
+    assert found["ResponseMetadata"]["RequestId"] == "id-1"
+
+
+@pytest.mark.parametrize("protocol", load_service("cloudwatch").protocols)
+def test_the_models_status_holds_in_every_protocol(protocol: Protocol) -> None:
+    assert error_answer(protocol, ResourceNotFound("gone"), "i", "cloudwatch").status == 404
+
+
+def test_cbor_answer() -> None:
+    given = answer(call("ListMetrics", "cloudwatch", Protocol.RPC_V2_CBOR), {"Metrics": []}, "id-1")
+    assert given.body == b"\xa1gMetrics\x80"
+    assert dict(given.headers) == {
+        "x-amzn-RequestId": "id-1",
+        "smithy-protocol": "rpc-v2-cbor",
+        "Content-Type": "application/cbor",
+        "Content-Length": "10",
+    }
+
+
+def test_a_cbor_answer_without_output_has_no_type() -> None:
+    given = answer(call("PutMetricData", "cloudwatch", Protocol.RPC_V2_CBOR), None, "id-1")
+    assert (given.status, given.body) == (200, b"")
+    assert dict(given.headers) == {"x-amzn-RequestId": "id-1", "smithy-protocol": "rpc-v2-cbor", "Content-Length": "0"}
+
+
+def test_cbor_error_of_a_service_that_cannot_be_told() -> None:
+    given = error_answer(Protocol.RPC_V2_CBOR, ValidationException("no"), "id-1", None)
+    assert ("smithy-protocol", "rpc-v2-cbor") in given.headers
+    assert parsed_error("smithy-rpc-v2-cbor", given)["Error"] == {"Code": "ValidationException", "Message": "no"}

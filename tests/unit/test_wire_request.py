@@ -22,6 +22,10 @@ from hostmaker.wire.request import Call, Protocol, parse, protocol_of, service_o
 FORM = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
 
 
+CBOR = {"smithy-protocol": "rpc-v2-cbor", "content-type": "application/cbor"}
+GRANITE = "GraniteServiceVersion20100801"
+
+
 def json_call(target: str, body: bytes, scope: str | None = "sagemaker", **headers: str) -> Call:
     return parse("POST", "/", "", {"x-amz-target": target} | headers, body, scope)
 
@@ -181,7 +185,7 @@ def test_requests_that_name_nothing_served(body: bytes, scope: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [b"Action=GetRole&RoleName=%ff", b"\xff=1", b"a=1&" * 10_001, b"." * 40 + b"=1&Action=GetRole"]
+    "body", [b"Action=GetRole&RoleName=%ff", b"\xff=1", b"a=1&" * 100_001, b"." * 40 + b"=1&Action=GetRole"]
 )
 def test_forms_that_cannot_be_read(body: bytes) -> None:
     with pytest.raises(SerializationException):
@@ -191,6 +195,91 @@ def test_forms_that_cannot_be_read(body: bytes) -> None:
 def test_other_paths() -> None:
     with pytest.raises(UnknownOperationException, match=r"GET /favicon\.ico names no operation"):
         parse("GET", "/favicon.ico", "", {}, b"", None)
+
+
+def cbor_call(path: str, body: bytes = b"\xa0", method: str = "POST", **headers: str) -> Call:
+    return parse(method, path, "", CBOR | headers, body, "monitoring")
+
+
+def test_cbor() -> None:
+    call = cbor_call(f"/service/{GRANITE}/operation/ListMetrics", b"\xa1jMetricName\x61m")
+    assert call == Call("cloudwatch", "ListMetrics", Protocol.RPC_V2_CBOR, {"MetricName": "m"})
+
+
+@pytest.mark.parametrize("body", [b"", b"\xa0", b"\xbf\xff"])
+def test_an_empty_map_in_cbor(body: bytes) -> None:
+    assert cbor_call(f"/service/{GRANITE}/operation/ListMetrics", body).input == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (
+            f"/service/{GRANITE}/operation/PutDashboard",
+            "cloudwatch PutDashboard is not served here. Served: PutMetricData",
+        ),
+        ("/service/SageMaker/operation/ListModels", "SageMaker is not served in CBOR here. Served: GraniteService"),
+        ("/service/X/operation/Y", "X is not served in CBOR here"),
+        (f"/service/{GRANITE}/operation/ListMetrics/", "names no operation"),
+        (f"/service/{GRANITE}", "names no operation"),
+    ],
+)
+def test_paths_that_name_nothing_served_in_cbor(path: str, message: str) -> None:
+    with pytest.raises(UnknownOperationException) as caught:
+        cbor_call(path)
+    assert message in caught.value.message
+
+
+def test_cbor_is_posted_with_its_protocols_name() -> None:
+    path = f"/service/{GRANITE}/operation/ListMetrics"
+    with pytest.raises(UnknownOperationException, match="Smithy-Protocol: rpc-v2-cbor, not by GET with rpc-v2-cbor"):
+        cbor_call(path, method="GET")
+    with pytest.raises(UnknownOperationException, match="not by POST with none"):
+        parse("POST", path, "", {}, b"\xa0", "monitoring")
+    with pytest.raises(UnknownOperationException, match="is asked by POST /, not by POST /service/"):
+        cbor_call(path, **{"x-amz-target": f"{GRANITE}.ListMetrics"})
+
+
+def test_cbor_is_checked_like_json() -> None:
+    path = f"/service/{GRANITE}/operation/ListMetrics"
+    with pytest.raises(ValidationException, match="Value ':x' at 'namespace' failed to satisfy constraint"):
+        cbor_call(path, b"\xa1iNamespace\x62:x")
+    with pytest.raises(ValidationException, match="'Foo' of the request is not known"):
+        cbor_call(path, b"\xa1cFoo\x40")
+
+
+def test_cloudwatch_in_query_with_and_without_a_signature() -> None:
+    for scope in ("monitoring", None):
+        call = query_call(scope, Action="ListMetrics", Version="2010-08-01", MetricName="m")
+        assert call == Call("cloudwatch", "ListMetrics", Protocol.QUERY, {"MetricName": "m"})
+
+
+@pytest.mark.parametrize(
+    "moment", ["2024-05-06T07:08:09Z", "2024-05-06T09:08:09+02:00", "2024-05-06T07:08:09", "1714979289"]
+)
+def test_times_in_query(moment: str) -> None:
+    call = query_call(
+        "monitoring",
+        Action="GetMetricStatistics",
+        Namespace="n",
+        MetricName="m",
+        StartTime=moment,
+        EndTime=moment,
+        Period="60",
+    )
+    assert (call.input["StartTime"], call.input["Period"]) == (1714979289.0, 60)
+
+
+def test_compressed_bodies_in_every_protocol() -> None:
+    packed = {"content-encoding": "gzip"}
+    bodies = (
+        ("/", {"x-amz-target": f"{GRANITE}.ListMetrics"}, b'{"MetricName":"m"}'),
+        ("/", FORM, b"Action=ListMetrics&MetricName=m"),
+        (f"/service/{GRANITE}/operation/ListMetrics", CBOR, b"\xa1jMetricName\x61m"),
+    )
+    for path, headers, body in bodies:
+        call = parse("POST", path, "", headers | packed, gzip.compress(body), "monitoring")
+        assert call.input == {"MetricName": "m"}
 
 
 def test_compressed_bodies() -> None:
@@ -223,6 +312,9 @@ def test_compressed_bodies_have_a_bound() -> None:
         ("/", "", {}, "nobody", Protocol.JSON_1_1),
         ("/", "", {}, None, Protocol.JSON_1_1),
         ("/endpoints/e/invocations", "", {}, "sagemaker", Protocol.REST_JSON),
+        ("/service/X/operation/Y", "", {}, None, Protocol.RPC_V2_CBOR),
+        ("/service/X/operation/Y", "", {"x-amz-target": "X.Y"}, None, Protocol.JSON_1_1),
+        ("/", "", {}, "monitoring", Protocol.JSON_1_0),
     ],
 )
 def test_protocol_of_errors(
@@ -236,6 +328,9 @@ def test_service_of() -> None:
     assert service_of({}, "iam") == "iam"
     assert service_of({}, "nobody") is None
     assert service_of({"x-amz-target": "Nobody.X"}, "iam") is None
+    assert service_of({}, "monitoring") == "cloudwatch"
+    assert service_of({}, None, f"/service/{GRANITE}/operation/X") == "cloudwatch"
+    assert service_of({}, "iam", "/service/Nobody/operation/X") is None
 
 
 @given(

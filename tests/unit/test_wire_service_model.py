@@ -69,19 +69,22 @@ def test_every_pattern_compiles_without_a_warning(service: str) -> None:
 
 
 def test_protocols() -> None:
-    assert {name: load_service(name).protocol for name in SERVICES} == {
-        "sagemaker": Protocol.JSON_1_1,
-        "sts": Protocol.QUERY,
-        "iam": Protocol.QUERY,
-        "ecr": Protocol.JSON_1_1,
-        "logs": Protocol.JSON_1_1,
-        "sagemaker-runtime": Protocol.REST_JSON,
+    assert {name: load_service(name).protocols for name in SERVICES} == {
+        "sagemaker": (Protocol.JSON_1_1,),
+        "sts": (Protocol.QUERY,),
+        "iam": (Protocol.QUERY,),
+        "ecr": (Protocol.JSON_1_1,),
+        "logs": (Protocol.JSON_1_1,),
+        "cloudwatch": (Protocol.JSON_1_0, Protocol.QUERY, Protocol.RPC_V2_CBOR),
+        "sagemaker-runtime": (Protocol.REST_JSON,),
     }
+    assert load_service("cloudwatch").protocol is Protocol.JSON_1_0
 
 
 def test_names_of_services_in_signatures() -> None:
     assert {name: load_service(name).signing_name for name in SERVICES} == {
         **{name: name for name in MANAGEMENT},
+        "cloudwatch": "monitoring",
         "sagemaker-runtime": "sagemaker",
     }
 

@@ -202,6 +202,15 @@ def test_unknown_members_are_refused_by_name() -> None:
         read_value(shape_of("CreateModel"), {"ModelName": "m", "PrimaryContainer": {"Framework": "X"}})
 
 
+@pytest.mark.parametrize("window", [{}, {"SlidingWindow": None}, {"SlidingWindow": {}, "WallClockWindow": {}}])
+def test_of_a_union_exactly_one_member_is_given(window: Json) -> None:
+    shape = shape_of("PutMetricAlarm", "cloudwatch")
+    with pytest.raises(SerializationException, match="Exactly one of .* must be given at 'evaluationWindow'"):
+        read_value(shape, {"AlarmName": "a", "EvaluationWindow": window})
+    one: Json = {"AlarmName": "a", "EvaluationWindow": {"SlidingWindow": {}}}
+    assert read_value(shape, one) == one
+
+
 def test_null_is_absent() -> None:
     assert read_value(shape_of("CreateModel"), {"ModelName": "m", "Tags": None}) == {"ModelName": "m"}
 

@@ -56,6 +56,26 @@ class NodeFacts:
     instances: tuple[InstanceFact, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceUsage:
+    """What one instance used in a minute: CPU in percent of one core, memory and disk in percent of what it has."""
+
+    region: str
+    endpoint: str
+    variant: str
+    cpu_percent: float
+    memory_percent: float
+    disk_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUsage:
+    """Node to control: what the instances used in the minute that began at platform second `at`."""
+
+    at: int
+    instances: tuple[InstanceUsage, ...] = ()
+
+
 GATEWAY_MESSAGES = (GatewayHello, TableAck)
-NODE_MESSAGES = (NodeHello, NodeFacts)
+NODE_MESSAGES = (NodeHello, NodeFacts, NodeUsage)
 HELLOS = (GatewayHello, NodeHello)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from hostmaker.domain.endpoint_config import RoutingStrategy
 from hostmaker.domain.names import EndpointKey
@@ -19,12 +20,19 @@ class InstanceRoute:
 
 @dataclass(frozen=True, slots=True)
 class VariantRoute:
-    """A variant and its instances in service; none: invocations of this variant are answered 503."""
+    """A variant under one endpoint config, and its instances in service.
+
+    While a deployment shifts traffic, a variant has two routes of one name: `share` is each one's part of the variant's
+    traffic, in [0, 1], and both sum to 1. Without an instance, the other route of that name takes over; without one
+    there either, invocations are answered 503.
+    """
 
     name: str
     weight: float
     strategy: RoutingStrategy = RoutingStrategy.RANDOM
     instances: tuple[InstanceRoute, ...] = ()
+    config: str = ""
+    share: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)

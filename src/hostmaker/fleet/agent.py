@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hostmaker.domain.fleet import InstanceSpec
-from hostmaker.domain.messages import DesiredInstances, NodeFacts, NodeHello
+from hostmaker.domain.messages import DesiredInstances, NodeFacts, NodeHello, NodeUsage
 from hostmaker.fleet.confine import Confiner, Isolation
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.instance import Periods
@@ -25,6 +25,7 @@ from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.preparation import Preparing, default_prepare_argv
 from hostmaker.fleet.runner import InstanceRunner, Place, Tools
 from hostmaker.fleet.scratch import DiskBounds, DiskWatch
+from hostmaker.fleet.usage import Running, UsageWatch
 from hostmaker.fleet.watch import ended
 from hostmaker.kit.backoff import backoff_s
 from hostmaker.kit.codec import CodecError, decode, decode_tagged, encode, encode_tagged
@@ -118,6 +119,7 @@ class NodeAgent:
             self._converge()
             self._group.create_task(self._keep_keeper())
             self._group.create_task(self._watch_disk())
+            self._group.create_task(self._watch_usage())
             self._group.create_task(self._tell_changes())
             self._group.create_task(self._keep_link())
 
@@ -221,6 +223,20 @@ class NodeAgent:
             for ident, cause in (await watch.look(running)).items():
                 if (runner := self._runners.get(ident)) is not None:
                     runner.overfill(cause)
+
+    async def _watch_usage(self) -> None:
+        """Tell control each minute what the instances use, for ever; while it is away, nobody is told."""
+        watch = UsageWatch(self._tools.now, self._settings.disk.most_bytes)
+        while True:
+            at = await watch.wait()
+            running = [
+                Running(runner.spec, writer, self._tools.memory.limit_bytes(runner.spec))
+                for runner in self._runners.values()
+                if (writer := runner.writer()) is not None
+            ]
+            used = await asyncio.to_thread(watch.look, running)
+            if self._link is not None and used:
+                self._link.send(encode_tagged(NodeUsage(at, used)))
 
     # The keeper
 

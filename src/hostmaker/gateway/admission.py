@@ -73,7 +73,7 @@ def admit(request: Request, method: bytes, shared: Shared, is_private: bool) -> 
     try:
         if shape.length_at and int(raw[shape.length_at]) > route.most_body:
             raise oversize(request)
-        if shared.authenticator is not None and not is_private and not _is_open(request):
+        if shared.authenticator is not None and not is_private and not _is_open(request, shared):
             request.verification = shared.authenticator.begin(
                 route.method, request.target, authorization, shape.names, raw[1::2], shared.real_time()
             )
@@ -109,6 +109,6 @@ def oversize(request: Request) -> ValidationError:
     return ValidationError(f"Request {request.ident.decode()} has oversize body.")
 
 
-def _is_open(request: Request) -> bool:
-    """The one page that strangers may see: whether the server lives."""
-    return request.target == b"/_hostmaker/health" and request.route.method == "GET"
+def _is_open(request: Request, shared: Shared) -> bool:
+    """Tell of the pages that may be read without a signature."""
+    return request.target in shared.open_pages and request.route.method == "GET"

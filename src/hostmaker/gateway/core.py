@@ -71,8 +71,12 @@ class Core(Generic[P]):
     def begin(self, region: str, name: str, target_variant: str | None = None) -> Choice[P]:
         """Choose for a new invocation, and count it; raises ValidationError and ServiceUnavailable."""
         endpoint = self.table.endpoints.get((region, name)) or self.find(region, name)
-        variant = self._variant(endpoint) if target_variant is None else _named(endpoint, target_variant)
+        variant = self._variant(endpoint) if target_variant is None else self._named(endpoint, target_variant)
         instances = variant.instances
+        if not instances and variant.others:
+            # Of a variant in a deployment, whatever serves under the other config goes on.
+            variant = next((other for other in variant.others if other.instances), variant)
+            instances = variant.instances
         if len(instances) > 1:
             instance: Instance[P] | None = self._one_of(variant, instances)
         else:
@@ -206,14 +210,16 @@ class Core(Generic[P]):
         """Give the variant as the newest table has it: a retry must not go where the instance has been withdrawn."""
         endpoint = self.table.endpoints.get((choice.endpoint.region, choice.endpoint.name))
         if endpoint is not None:
-            for variant in endpoint.variants:
-                if variant.name == choice.variant.name:
-                    return variant
+            of_name = [variant for variant in endpoint.variants if variant.name == choice.variant.name]
+            same_config = (variant for variant in of_name if variant.config == choice.variant.config)
+            return next(same_config, of_name[0] if of_name else choice.variant)
         return choice.variant
 
-
-def _named(endpoint: Endpoint[P], name: str) -> Variant[P]:
-    for variant in endpoint.variants:
-        if variant.name == name:
-            return variant
-    raise ValidationError(f"Variant {name} not found for endpoint {endpoint.name}.")
+    def _named(self, endpoint: Endpoint[P], name: str) -> Variant[P]:
+        """Give the variant of that name; under which config, by their shares."""
+        for variant in endpoint.variants:
+            if variant.name == name:
+                if variant.others and self._random() >= variant.share:
+                    return variant.others[0]
+                return variant
+        raise ValidationError(f"Variant {name} not found for endpoint {endpoint.name}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hostmaker.domain.errors import ValidationError
+from hostmaker.domain.errors import ServiceUnavailable, ValidationError
 from hostmaker.gateway import answers
 from hostmaker.gateway.core import Choice
 from hostmaker.gateway.failure import Failure
@@ -61,6 +61,7 @@ class Invocation:
     is_over = False
     is_bodiless = False
     is_streamed = False
+    _sent = _first = 0.0  # readings of the meter's clock: the last attempt, the first part of a streamed answer
     _has_begun = False  # the head of a streamed answer has gone to the client
     _choice: Choice[HttpPeer] | None = None
 
@@ -69,6 +70,7 @@ class Invocation:
         self._shared = shared
         self._request = request
         self._region = region
+        self._began = shared.meter.clock()
 
     def start(self) -> None:
         """Choose an instance and send; raises ValidationError and ServiceUnavailable."""
@@ -82,7 +84,11 @@ class Invocation:
             _refuse_unsupported(request)
             target = request.header(b"x-amzn-sagemaker-target-variant")
             variant = target.decode("latin-1") if target else None
-        self._choice = choice = core.begin(self._region, route.endpoint, variant)
+        try:
+            self._choice = choice = core.begin(self._region, route.endpoint, variant)
+        except ServiceUnavailable:
+            self._shared.meter.unrouted(core.find(self._region, route.endpoint), variant)
+            raise
         self._send(choice)
 
     def _look_at_operation(self, operation: str) -> None:
@@ -106,6 +112,7 @@ class Invocation:
         self.head = forwarded.head(len(self.body), self._request.ident, self._request.raw)
         self.deadline = self._shared.steady() + self._shared.invocation_limit_s
         self.is_over = False
+        self._sent = self._shared.meter.clock()
         choice.instance.peer.send(self, choice.fresh)
 
     # The instance
@@ -113,6 +120,7 @@ class Invocation:
     def answered(self, status: int, fields: list[bytes], body: bytes) -> None:
         """Take the instance's answer."""
         choice = self._release()
+        self._shared.meter.answered(choice, status, self._began, self._sent)
         if 200 <= status < 300:
             self._turns.answer(200, _returned(fields, choice, b"Content-Type"), body)
         else:
@@ -126,6 +134,7 @@ class Invocation:
             return
         if self._has_begun:
             self._release()
+            self._shared.meter.streamed(choice, self._began, self._sent, self._first, broke_off=True)
             code = "ModelInvocationTimeExceeded" if failure is Failure.TIMED_OUT else "StreamBroken"
             self._turns.send_part(answers.stream_exception(code, detail or STREAM_TIMED_OUT))
             self._turns.end_stream()
@@ -134,6 +143,7 @@ class Invocation:
         else:
             error = core.failed(choice, failure, detail)
             self._release()
+            self._shared.meter.failed(choice, failure, self._began, self._sent)
             self._turns.answer_error(error, choice.variant.field)
 
     def stream_began(self, status: int, fields: list[bytes]) -> bool:
@@ -147,11 +157,12 @@ class Invocation:
 
     def stream_part(self, part: bytes) -> None:
         """Pass a part on, as a frame of its own."""
+        self._first = self._first or self._shared.meter.clock()
         self._turns.send_part(answers.payload_part(part))
 
     def stream_ended(self) -> None:
         """The instance has said everything."""
-        self._release()
+        self._shared.meter.streamed(self._release(), self._began, self._sent, self._first)
         self._turns.end_stream()
 
     def hold(self, number: int) -> bool:
@@ -164,7 +175,7 @@ class Invocation:
         """The client is gone: so is the reason to wait for the instance."""
         cancel(self)
         if self._choice is not None:
-            self._release()
+            self._shared.meter.left(self._release(), self._began)
 
     def pause(self) -> None:
         """The client reads slowly: read no more from the instance."""

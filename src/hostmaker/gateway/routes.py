@@ -98,7 +98,7 @@ def _kind(method: str, target: bytes, service: str | None, is_call: bool) -> Kin
     if method == "POST" and target.startswith(b"/endpoints/"):
         return Kind.INVOKE
     path, _, query = target.partition(b"?")
-    if path.startswith((b"/_hostmaker/", b"/service/")) or service is not None:
+    if path.startswith((b"/_hostmaker/", b"/service/")) or path == b"/metrics" or service is not None:
         return Kind.MANAGE
     if path == b"/" and (method == "POST" or b"Action=" in query):
         return Kind.MANAGE

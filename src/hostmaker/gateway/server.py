@@ -8,6 +8,7 @@ import logging
 import random
 import socket
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from hostmaker.gateway.front import Front
 from hostmaker.gateway.invocation import ANSWER_LIMITS as INSTANCE_LIMITS
 from hostmaker.gateway.line import Limits
 from hostmaker.gateway.management_call import ANSWER_LIMITS as CONTROL_LIMITS
+from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.routes import Routes
 from hostmaker.gateway.shared import Shared
@@ -28,6 +30,7 @@ from hostmaker.gateway.table import CompiledTable
 from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.kit.counts import SLOTS, Counts
 from hostmaker.kit.files import Lock, lock_holder
+from hostmaker.kit.ring import RingWriter
 from hostmaker.ports import Authenticator
 
 log = logging.getLogger("hostmaker.gateway")
@@ -51,6 +54,7 @@ class GatewaySettings:
     bytes_relayed: int = 256 * 1024 * 1024  # to and from the object store
     limits: Limits = field(default_factory=Limits)
     sweep_s: float = 1.0
+    open_pages: frozenset[bytes] = frozenset((b"/_hostmaker/health",))  # may be read without a signature
     most_connections: int = 30_000  # of clients; each may need a second descriptor, to those who answer
 
 
@@ -81,6 +85,7 @@ class Gateway:
         chance = random.Random()  # noqa: S311 - spreads load, keeps no secret
         self._shared = Shared(
             core=Core(table, row, row.__getitem__, chance.random, settings.account),
+            meter=Meter(open_ring(settings.run_dir, settings.index), tools.platform_time, time.perf_counter),
             control=HttpPeer(str(settings.run_dir / "control.sock"), CONTROL_LIMITS, self._busy, self._outbox),
             busy_peers=self._busy,
             store_address=settings.store_address,
@@ -99,6 +104,7 @@ class Gateway:
             relays=Budget(settings.bytes_relayed),
             limits=settings.limits,
             most_connections=settings.most_connections,
+            open_pages=settings.open_pages,
         )
         self._look_for_others()
 
@@ -120,6 +126,7 @@ class Gateway:
             outer.close()
             inner.close()
             await self._finish()
+            self._shared.meter.close()
             self._lock.release()
 
     async def _sweep(self) -> None:
@@ -143,7 +150,8 @@ class Gateway:
         return self._shared.core.table.source
 
     def _use(self, table: RoutingTable) -> None:
-        self._shared.core.table = CompiledTable(table, self._peer, self._shared.core.table)
+        compiled = self._shared.core.table = CompiledTable(table, self._peer, self._shared.core.table)
+        self._shared.meter.forget_all_but(compiled.endpoints.values())
 
     def _take_lock(self) -> None:
         for _ in range(LOCK_TRIES):
@@ -163,3 +171,14 @@ class Gateway:
 
     def _peer(self, path: str) -> HttpPeer:
         return HttpPeer(path, INSTANCE_LIMITS, self._busy, self._outbox)
+
+
+def open_ring(run_dir: Path, index: int) -> RingWriter | None:
+    """Make the ring of this life; without one (the disk is full) the gateway serves all the same."""
+    rings = run_dir / "rings"
+    try:
+        rings.mkdir(mode=0o700, exist_ok=True)
+        return RingWriter(rings / f"{index}-{uuid.uuid4().hex}.ring")
+    except OSError as error:
+        log.warning("invocations of this gateway are not counted, for it could not make its ring: %s", error)
+        return None

@@ -12,6 +12,7 @@ from hostmaker.gateway.budget import Budget
 from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
 from hostmaker.gateway.line import Limits
+from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Routes
@@ -33,6 +34,7 @@ class Shared:
     def __init__(
         self,
         core: Core[HttpPeer],
+        meter: Meter,
         control: HttpPeer,
         store_address: tuple[str, int],
         doors: Doors,
@@ -51,8 +53,10 @@ class Shared:
         relays: Budget,
         limits: Limits,
         most_connections: int,
+        open_pages: frozenset[bytes],
     ) -> None:
         self.core = core
+        self.meter = meter
         self.control = control
         self.store_address = store_address
         self.doors = doors
@@ -70,6 +74,7 @@ class Shared:
         self.relays = relays
         self.limits = limits
         self._most_connections = most_connections
+        self.open_pages = open_pages
         self.is_ending = False
         self._platform_time = platform_time
         self._time_field = b""
@@ -119,7 +124,7 @@ class Shared:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.fields()}
         service = request.route.scope[1] if request.route.scope else None
         protocol = protocol_of(request.route.method, path, query, headers, service)
-        given = error_answer(protocol, error, request.ident.decode(), service_of(headers, service))
+        given = error_answer(protocol, error, request.ident.decode(), service_of(headers, service, path))
         ours = ("content-length", "x-amzn-requestid")
         lines = [f"{name}: {value}\r\n" for name, value in given.headers if name.lower() not in ours]
         return given.status, "".join(lines).encode("latin-1", "replace"), given.body

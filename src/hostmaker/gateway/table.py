@@ -33,9 +33,12 @@ class Instance(Generic[P]):
 
 
 class Variant(Generic[P]):
-    """A variant; `field` is the header line of its answers. `up_to` is its upper end on the scale of weights."""
+    """A variant under one config; `field` is the header line of its answers.
 
-    __slots__ = ("field", "instances", "is_least_outstanding", "name", "up_to")
+    `up_to` is its upper end on the scale of weights. `others` are the routes of the same name, under another config.
+    """
+
+    __slots__ = ("config", "field", "instances", "is_least_outstanding", "name", "others", "share", "up_to")
 
     def __init__(self, route: VariantRoute, up_to: float, instances: tuple[Instance[P], ...]) -> None:
         self.name = route.name
@@ -43,6 +46,13 @@ class Variant(Generic[P]):
         self.up_to = up_to
         self.is_least_outstanding = route.strategy is RoutingStrategy.LEAST_OUTSTANDING_REQUESTS
         self.instances = instances
+        self.config = route.config
+        self.share = float(route.share)
+        self.others: tuple[Variant[P], ...] = ()
+
+    def size(self) -> int:
+        """Count the instances that the variant's traffic is spread over, under all configs."""
+        return len(self.instances) + sum(len(other.instances) for other in self.others)
 
 
 class Endpoint(Generic[P]):
@@ -86,8 +96,10 @@ class CompiledTable(Generic[P]):
         known = old.instances() if old is not None else {}
         variants, weight = [], 0.0
         for variant in route.variants:
-            weight += variant.weight
+            weight += variant.weight * float(variant.share)
             variants.append(Variant(variant, weight, tuple(self._instance(each, known) for each in variant.instances)))
+        for each in variants:
+            each.others = tuple(other for other in variants if other is not each and other.name == each.name)
         endpoint = Endpoint(route, tuple(variants), weight)
         kept = endpoint.instances()
         _retire(instance for ident, instance in known.items() if kept.get(ident) is not instance)

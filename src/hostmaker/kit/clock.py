@@ -1,26 +1,35 @@
 """Platform time and steady time: the only places where the clock of the machine is read.
 
-Platform time stands in all stamps; with a scale of 60 it runs 60 times faster than the machine's, from an anchor kept
-in a file, and it never runs backwards. Steady time measures durations and is never scaled.
+Platform time stands in all stamps and measures everything that a deployment or an alarm waits for. It follows the clock
+that counts since the machine has started, from an anchor kept in a file: setting the machine's clock, or the end of
+summer time, moves it neither forward nor back. With a scale of 60 it runs 60 times faster. After a reboot it goes on
+from the machine's clock, and never from before the anchor. Steady time measures durations of real work and is never
+scaled.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from hostmaker.kit.files import write_atomically
+from hostmaker.kit.processes import boot_id
 
 
 class Clock(Protocol):
     """What tells the time."""
 
+    @property
+    def scale(self) -> float:
+        """How many seconds of platform time pass in a second."""
+        ...
+
     def now(self) -> datetime:
-        """Platform time: aware, UTC, never backwards."""
+        """Platform time: aware, UTC, never backwards within a boot."""
         ...
 
     def steady(self) -> float:
@@ -28,40 +37,76 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class PlatformClock:
-    """Platform time, `scale` times faster than real time, from `anchor_platform` at `anchor_real` (Unix seconds)."""
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where platform time was once: `platform` (Unix seconds) at `since_boot` seconds of the boot named `boot`."""
 
-    scale: float = 1.0
-    anchor_real: float = 0.0
-    anchor_platform: float = 0.0
-    _latest: float = field(default=0.0, init=False)
+    scale: float
+    platform: float
+    since_boot: float
+    boot: str
+
+    def seconds(self, since_boot: float) -> float:
+        """Give platform time, in Unix seconds, at a second of the same boot."""
+        return self.platform + (since_boot - self.since_boot) * self.scale
+
+
+def next_anchor(kept: Anchor | None, scale: float, boot: str, since_boot: float, real: float) -> Anchor:
+    """Give the anchor to go on from, at `real` Unix seconds and `since_boot` seconds after the start of the machine.
+
+    1. The same boot: go on, also when the scale changes. 2. Another one: from the machine's clock, and never from
+    before the anchor. 3. None yet: begin with the machine's clock.
+    """
+    if kept is None:
+        return Anchor(scale, real, since_boot, boot)
+    if kept.boot == boot:
+        return kept if kept.scale == scale else Anchor(scale, kept.seconds(since_boot), since_boot, boot)
+    return Anchor(scale, max(real, kept.platform), since_boot, boot)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformClock:
+    """Platform time from an anchor."""
+
+    anchor: Anchor
+
+    @property
+    def scale(self) -> float:
+        """How many seconds of platform time pass in a second."""
+        return self.anchor.scale
 
     def now(self) -> datetime:
-        """Platform time: aware, UTC, never backwards."""
+        """Platform time: aware, UTC, never backwards within a boot."""
         return datetime.fromtimestamp(self.seconds(), UTC)
 
     def seconds(self) -> float:
         """Platform time in Unix seconds."""
-        self._latest = max(self._latest, self.anchor_platform + (time.time() - self.anchor_real) * self.scale)
-        return self._latest
+        return self.anchor.seconds(_since_boot())
 
     def steady(self) -> float:
         """Seconds of real time since some fixed moment; for durations."""
         return time.monotonic()
 
 
+def _since_boot() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)  # goes on while the machine sleeps
+
+
 def open_clock(path: Path, scale: float) -> PlatformClock:
-    """Continue the clock kept at `path`, or begin one; another scale goes on from the present platform time."""
-    real = time.time()
+    """Continue the clock kept at `path`, or begin one."""
+    kept = _read(path)
+    anchor = next_anchor(kept, scale, boot_id(), _since_boot(), time.time())
+    if anchor != kept:
+        document = {
+            "scale": scale, "platform": anchor.platform, "since_boot": anchor.since_boot, "boot": anchor.boot,
+        }  # fmt: skip
+        write_atomically(path, json.dumps(document).encode())
+    return PlatformClock(anchor)
+
+
+def _read(path: Path) -> Anchor | None:
     try:
         kept = json.loads(path.read_text())
-        clock = PlatformClock(kept["scale"], kept["anchor_real"], kept["anchor_platform"])
+        return Anchor(kept["scale"], kept["platform"], kept["since_boot"], kept["boot"])
     except (FileNotFoundError, ValueError, KeyError):
-        clock = PlatformClock(1.0, real, real)
-    if clock.scale == scale and path.exists():
-        return clock
-    clock = PlatformClock(scale, real, max(clock.seconds(), clock.anchor_platform))
-    document = {"scale": scale, "anchor_real": clock.anchor_real, "anchor_platform": clock.anchor_platform}
-    write_atomically(path, json.dumps(document).encode())
-    return clock
+        return None

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.model import Model
 from hostmaker.domain.role import Role
 from hostmaker.kit.codec import decode, encode
+from hostmaker.kit.database import migrate, named_queries
 from hostmaker.ports import NameTakenError, StoreUnavailableError
-from hostmaker.store.migrate import migrate, named_queries
 
 T = TypeVar("T")
 
@@ -32,8 +33,8 @@ class SqliteStore:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
-            migrate(self._db)
-        self._sql = named_queries()
+            migrate(self._db, "hostmaker.store")
+        self._sql = named_queries("hostmaker.store")
         # What was decoded last of each endpoint, beside its text: the reconciler reads all of them on each look, and
         # few have changed since the last.
         self._decoded: dict[str, tuple[str, str, Endpoint]] = {}
@@ -107,15 +108,30 @@ class SqliteStore:
             values = (desired.generation, _dump(desired), _dump(recorded), desired.uid)
             self._db.execute(self._sql["put_desired"], values)
 
-    def record(self, recorded: Recorded, generation: int) -> bool:
+    def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
         """Replace what is recorded if the desired generation still is `generation`; False when it is not."""
         with self._transaction():
-            return self._db.execute(self._sql["record"], (_dump(recorded), recorded.uid, generation)).rowcount == 1
+            changed = self._db.execute(self._sql["record"], (_dump(recorded), recorded.uid, generation)).rowcount
+            if changed:
+                self._keep(recorded.uid, ended)
+            return changed == 1
 
-    def forget_endpoint(self, uid: str) -> None:
-        """Drop an endpoint whose deletion is done, and its tags."""
-        self._delete("forget_endpoint", uid)
+    def forget_endpoint(self, uid: str, ended: Deployment | None = None) -> None:
+        """Drop an endpoint whose deletion is done, and its tags; its deployments stay."""
+        with self._transaction():
+            self._keep(uid, ended)
+            row = self._db.execute(self._sql["forget_endpoint"], (uid,)).fetchone()
+            if row is not None:
+                self._db.execute(self._sql["delete_tags_of"], row)
         self._decoded.pop(uid, None)
+
+    def deployments(self, region: str, name: str) -> Sequence[Deployment]:
+        """Give the deployments that have ended, of all endpoints that ever had that name, the oldest first."""
+        return [_load(Deployment, row[0]) for row in self._all("deployments", region, name.lower())]
+
+    def _keep(self, uid: str, ended: Deployment | None) -> None:
+        if ended is not None:
+            self._db.execute(self._sql["keep_deployment"], (ended.number, _dump(ended), uid))
 
     def next_number(self, counter: str) -> int:
         """Count: 1, 2, 3 ... for each name of a counter, never the same twice."""

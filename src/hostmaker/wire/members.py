@@ -14,7 +14,13 @@ from hostmaker.domain.errors import ValidationException
 from hostmaker.kit.json_value import Json
 from hostmaker.wire.service_model import Shape, load_service
 
-OPERATIONS = ("CreateModel", "CreateEndpointConfig", "CreateEndpoint")
+OPERATIONS = (
+    "CreateModel",
+    "CreateEndpointConfig",
+    "CreateEndpoint",
+    "UpdateEndpoint",
+    "UpdateEndpointWeightsAndCapacities",
+)
 
 
 class Treatment(enum.Enum):

@@ -15,7 +15,7 @@ from hostmaker.kit.json_value import Json, JsonObject
 from hostmaker.wire.service_model import Member, Operation, Shape
 from hostmaker.wire.typed import answer_value, read_value
 
-MAX_FIELDS = 10_000
+MAX_FIELDS = 100_000  # PutMetricData: 1,000 data of many fields each
 MAX_DEPTH = 32
 _COMMON = {"Action", "Version"}
 _INDEX = re.compile("[1-9][0-9]{0,6}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hostmaker.domain.errors import UnknownOperationException, ValidationError, ValidationException
 from hostmaker.kit.json_value import Json
-from hostmaker.wire import json_protocol, query
+from hostmaker.wire import json_protocol, query, rpc_cbor
 from hostmaker.wire.body import unpack
 from hostmaker.wire.service_model import Operation, Protocol, Service, Shape, management_services
 from hostmaker.wire.validate import find_violations, sentence
@@ -38,11 +38,14 @@ def parse(
 ) -> Call:
     """Give the call that a request makes. Header names are lower-case; `scope_service` is the signature's, if any.
 
-    Routes by `X-Amz-Target`, then by the scope, then by `Action=`. Raises UnknownOperationException,
-    SerializationException, and ValidationException (Query: ValidationError) in AWS's sentences.
+    Routes by `X-Amz-Target`, then by a path of RPC v2, then by the scope, then by `Action=`. Raises
+    UnknownOperationException, SerializationException, and ValidationException (Query: ValidationError) in AWS's
+    sentences.
     """
     if _TARGET in headers:
         return _parse_json(method, path, headers, body, extra_instance_types)
+    if target := rpc_cbor.target_of(path):
+        return _parse_cbor(method, target, headers, body)
     if path == "/" and method in ("GET", "POST"):
         return _parse_query(query, headers, body, scope_service)
     raise UnknownOperationException(f"{method} {path} names no operation. Management requests are POST /.")
@@ -53,6 +56,8 @@ def protocol_of(
 ) -> Protocol:
     """Give the protocol to answer an error in, also for a request that cannot be parsed."""
     content_type = headers.get("content-type", "")
+    if _TARGET not in headers and rpc_cbor.target_of(path):
+        return Protocol.RPC_V2_CBOR
     if _TARGET in headers or content_type.startswith("application/x-amz-json"):
         return Protocol.JSON_1_0 if content_type.startswith("application/x-amz-json-1.0") else Protocol.JSON_1_1
     if path.startswith("/endpoints/"):
@@ -63,9 +68,11 @@ def protocol_of(
     return service.protocol if service else Protocol.JSON_1_1
 
 
-def service_of(headers: Mapping[str, str], scope_service: str | None) -> str | None:
+def service_of(headers: Mapping[str, str], scope_service: str | None, path: str = "/") -> str | None:
     """Give the name of the service that is asked, as `error_answer` wants it; None when that cannot be told."""
     prefix = headers.get(_TARGET, "").rpartition(".")[0]
+    if not prefix and (target := rpc_cbor.target_of(path)):
+        prefix = target[0]
     service = _by_target(prefix) if prefix else _by_scope(scope_service)
     return service.name if service else None
 
@@ -85,13 +92,30 @@ def _parse_json(method: str, path: str, headers: Mapping[str, str], body: bytes,
     return Call(service.name, name, protocol_of(method, path, "", headers), value)
 
 
+def _parse_cbor(method: str, target: tuple[str, str], headers: Mapping[str, str], body: bytes) -> Call:
+    prefix, name = target
+    service = _by_target(prefix)
+    if service is None or Protocol.RPC_V2_CBOR not in service.protocols:
+        raise UnknownOperationException(f"{_short(prefix)} is not served in CBOR here. {_served_in_cbor()}")
+    if method != "POST" or headers.get(rpc_cbor.HEADER) != rpc_cbor.NAME:
+        raise UnknownOperationException(
+            f"{service.name} {_short(name)} is asked by POST with Smithy-Protocol: {rpc_cbor.NAME}, "
+            f"not by {method} with {_short(headers.get(rpc_cbor.HEADER, 'none'))}."
+        )
+    operation = _operation(service, name)
+    value = rpc_cbor.read_body(operation.input, unpack(body, headers.get("content-encoding", "")))
+    if found := _violations(operation.input, value, frozenset()):
+        raise ValidationException(sentence(found))
+    return Call(service.name, name, Protocol.RPC_V2_CBOR, value)
+
+
 def _parse_query(text: str, headers: Mapping[str, str], body: bytes, scope_service: str | None) -> Call:
     form = query.read_form(text, unpack(body, headers.get("content-encoding", "")) if _is_form(headers) else b"")
     name = form.get("Action")
     if name is None:
         raise UnknownOperationException("The request names no operation: neither X-Amz-Target nor Action= is there.")
     service = _by_scope(scope_service) or _by_action(name)
-    if service is None or service.protocol is not Protocol.QUERY:
+    if service is None or Protocol.QUERY not in service.protocols:
         where = f" of service {scope_service}" if scope_service else ""
         raise UnknownOperationException(f"{_short(name)}{where} is not served here. {_served_actions()}")
     operation = _operation(service, name)
@@ -123,8 +147,7 @@ def _by_scope(scope_service: str | None) -> Service | None:
 
 
 def _by_action(name: str) -> Service | None:
-    services = (service for service in management_services() if service.protocol is Protocol.QUERY)
-    return next((service for service in services if name in service.operations), None)
+    return next((service for service in _that_speak(Protocol.QUERY) if name in service.operations), None)
 
 
 def _is_form(headers: Mapping[str, str]) -> bool:
@@ -138,8 +161,16 @@ def _served_targets() -> str:
 
 
 def _served_actions() -> str:
-    served = (service for service in management_services() if service.protocol is Protocol.QUERY)
-    return "Served: " + "; ".join(service.name + ": " + ", ".join(service.operations) for service in served) + "."
+    served = (service.name + ": " + ", ".join(service.operations) for service in _that_speak(Protocol.QUERY))
+    return "Served: " + "; ".join(served) + "."
+
+
+def _served_in_cbor() -> str:
+    return f"Served: {', '.join(f'{each.target_prefix} ({each.name})' for each in _that_speak(Protocol.RPC_V2_CBOR))}."
+
+
+def _that_speak(protocol: Protocol) -> Iterator[Service]:
+    return (service for service in management_services() if protocol in service.protocols)
 
 
 def _short(text: str) -> str:

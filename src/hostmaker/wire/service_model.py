@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-MANAGEMENT = ("sagemaker", "sts", "iam", "ecr", "logs")  # answered at `POST /`
+MANAGEMENT = ("sagemaker", "sts", "iam", "ecr", "logs", "cloudwatch")  # answered at `POST /`
 INVOCATION = "sagemaker-runtime"
 
 
@@ -21,6 +21,7 @@ class Protocol(enum.Enum):
     JSON_1_1 = "json 1.1"
     QUERY = "query"
     REST_JSON = "rest-json"
+    RPC_V2_CBOR = "smithy-rpc-v2-cbor"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +51,7 @@ class Shape:
     values: tuple[str, ...] = ()  # of an enum
     is_sensitive: bool = False
     is_flattened: bool = False
+    is_union: bool = False  # a structure of which exactly one member is there
     timestamp_format: str | None = None
     error_code: str | None = None  # of an exception in the Query protocol
     error_status: int | None = None
@@ -74,15 +76,23 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Service:
-    """One service as it is served here. `signing_name` stands in the scope of signatures."""
+    """One service as it is served here. `signing_name` stands in the scope of signatures.
+
+    `protocols` are all that it speaks; the first is answered in where a request does not tell its own.
+    """
 
     name: str
-    protocol: Protocol
+    protocols: tuple[Protocol, ...]
     signing_name: str
     target_prefix: str | None
     xml_namespace: str | None
     is_query_compatible: bool
     operations: Mapping[str, Operation]
+
+    @property
+    def protocol(self) -> Protocol:
+        """What to answer in where a request does not tell its protocol."""
+        return self.protocols[0]
 
     def error_shape(self, code: str) -> Shape | None:
         """The modelled exception with that name, or that code in the Query protocol."""
@@ -102,7 +112,7 @@ def load_service(name: str) -> Service:
     metadata, shapes = document["metadata"], _shapes(document["shapes"])
     return Service(
         name=name,
-        protocol=_protocol(metadata),
+        protocols=_protocols(metadata),
         signing_name=metadata.get("signingName", metadata["endpointPrefix"]),
         target_prefix=metadata.get("targetPrefix"),
         xml_namespace=metadata.get("xmlNamespace"),
@@ -116,17 +126,19 @@ def management_services() -> Iterator[Service]:
     return (load_service(name) for name in MANAGEMENT)
 
 
-def _protocol(metadata: Mapping[str, Any]) -> Protocol:
-    match metadata["protocol"], metadata.get("jsonVersion"):
+def _protocols(metadata: Mapping[str, Any]) -> tuple[Protocol, ...]:
+    """Give them in the model's order, CBOR last: it has paths of its own, so that nobody asks for it unawares."""
+    found = [_protocol(word, metadata.get("jsonVersion")) for word in metadata["protocols"]]
+    return tuple(sorted(found, key=lambda protocol: protocol is Protocol.RPC_V2_CBOR))
+
+
+def _protocol(word: str, json_version: str | None) -> Protocol:
+    match word, json_version:
         case "json", "1.0":
             return Protocol.JSON_1_0
         case "json", _:
             return Protocol.JSON_1_1
-        case "query", _:
-            return Protocol.QUERY
-        case "rest-json", _:
-            return Protocol.REST_JSON
-    raise ValueError(f"protocol {metadata['protocol']} is not spoken here")
+    return Protocol(word)  # a word that is not spoken here is a ValueError
 
 
 def _operation(name: str, document: Mapping[str, Any], shapes: Mapping[str, Shape]) -> Operation:
@@ -169,6 +181,7 @@ def _shape(name: str, document: Mapping[str, Any], members: Mapping[str, Member]
         values=tuple(document.get("enum", ())),
         is_sensitive=document.get("sensitive", False),
         is_flattened=document.get("flattened", False),
+        is_union=document.get("union", False),
         timestamp_format=document.get("timestampFormat"),
         error_code=error.get("code"),
         error_status=error.get("httpStatusCode"),

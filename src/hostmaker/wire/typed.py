@@ -58,10 +58,11 @@ def _read_structure(shape: Shape, value: Mapping[str, Json], path: str) -> Json:
             f"Known members: {', '.join(shape.members)}."
         )
     prefix = f"{path}." if path else ""
+    given = {name: each for name, each in value.items() if each is not None}
+    if shape.is_union and len(given) != 1:
+        raise SerializationException(f"Exactly one of {', '.join(shape.members)} must be given at '{path}'.")
     return {
-        name: read_value(shape.members[name].shape, each, prefix + lower_camel(name))
-        for name, each in value.items()
-        if each is not None
+        name: read_value(shape.members[name].shape, each, prefix + lower_camel(name)) for name, each in given.items()
     }
 
 

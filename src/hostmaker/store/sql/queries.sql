@@ -30,6 +30,12 @@ UPDATE endpoints SET generation = ?, desired = ?, recorded = ? WHERE uid = ?;
 UPDATE endpoints SET recorded = ? WHERE uid = ? AND generation = ?;
 -- name: forget_endpoint
 DELETE FROM endpoints WHERE uid = ? RETURNING arn;
+-- name: keep_deployment
+INSERT INTO deployments (uid, number, region, endpoint, document)
+SELECT uid, ?1, region, name_lower, ?2 FROM endpoints WHERE uid = ?3
+ON CONFLICT (uid, number) DO UPDATE SET document = excluded.document;
+-- name: deployments
+SELECT document FROM deployments WHERE region = ? AND endpoint = ? ORDER BY rowid;
 -- name: next_number
 INSERT INTO counters (name, value) VALUES (?, 1)
 ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value;

@@ -1,4 +1,7 @@
-"""Brings a database to the newest schema: numbered files, forward only, each in one transaction."""
+"""Brings a SQLite database to the newest schema, and reads named statements: for every room that keeps one.
+
+A room's package holds `sql/schema/NNNN_name.sql` (forward only, each in one transaction) and `sql/queries.sql`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ class SchemaTooNewError(Exception):
     """The database was written by a newer version of the program."""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Apply the schema files that the database has not seen; raises SchemaTooNewError."""
+def migrate(connection: sqlite3.Connection, package: str) -> None:
+    """Apply the schema files of `package` that the database has not seen; raises SchemaTooNewError."""
     scripts = sorted(
-        (item for item in (files("hostmaker.store") / "sql" / "schema").iterdir() if item.name.endswith(".sql")),
+        (item for item in (files(package) / "sql" / "schema").iterdir() if item.name.endswith(".sql")),
         key=lambda item: item.name,
     )
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -26,9 +29,9 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN; {script.read_text()}; PRAGMA user_version = {number}; COMMIT;")
 
 
-def named_queries() -> dict[str, str]:
-    """Give the statements of queries.sql by the name in the comment above each."""
-    text = (files("hostmaker.store") / "sql" / "queries.sql").read_text()
+def named_queries(package: str) -> dict[str, str]:
+    """Give the statements of the queries.sql of `package` by the name in the comment above each."""
+    text = (files(package) / "sql" / "queries.sql").read_text()
     found = {}
     for part in text.split("-- name: ")[1:]:
         name, _, statement = part.partition("\n")

@@ -1,0 +1,297 @@
+"""Keeps the values of series: what was put is seen at once, and is on disk with the next commit.
+
+A SQLite file (WAL, synchronous NORMAL) holds cells of some seconds. Between commits, what came in since lies beside it
+in memory; a commit adds it in one transaction, together with how far the rings were read that it came from. So a crash
+loses both or neither, and everything is counted exactly once. One process writes, from one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from hostmaker.domain.metric import Bucket, Datum, Series, Summary
+from hostmaker.kit.database import migrate, named_queries
+from hostmaker.ports import StoreUnavailableError
+from hostmaker.telemetry.cell import Cell, dump_histogram, load_histogram, merge_histograms
+from hostmaker.telemetry.retention import FORGOTTEN_AFTER_S, Roll, rolls_of
+
+SWEPT_AT_ONCE = 200  # series: a sweep must not keep others waiting
+ROLLED_AT_ONCE = 1000  # cells of one series and period
+LAST_TO_S = 60.0  # how exactly the time of the latest value is kept
+FOR_EVER = 0  # the period of the cell that holds all values
+
+
+class Place(NamedTuple):
+    """Which cell of a series."""
+
+    period: int
+    start: int
+    unit: str
+
+
+class _Entry:
+    """What is known of a series; `ident` is None until the first commit. `fresh`: what is not committed yet."""
+
+    __slots__ = ("fresh", "ident", "kept_last", "last", "series")
+
+    def __init__(self, series: Series, ident: int | None, last: float) -> None:
+        self.series = series
+        self.ident = ident
+        self.last = self.kept_last = last
+        self.fresh: dict[Place, Cell] = {}
+
+
+class SeriesStore:
+    """All series. Times are platform Unix seconds. Raises StoreUnavailableError when the disk does not serve."""
+
+    def __init__(self, path: Path | None, now: Callable[[], float]) -> None:
+        """Open the database at `path`, making or migrating it (None: in memory); raises SchemaTooNewError."""
+        self._now = now
+        with translated():
+            self.db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=5.0)
+            self.db.create_function("merge_histograms", 2, merge_histograms, deterministic=True)
+            self.db.execute("PRAGMA journal_mode = WAL")
+            self.db.execute("PRAGMA synchronous = NORMAL")
+            migrate(self.db, "hostmaker.telemetry")
+            self._sql = named_queries("hostmaker.telemetry")
+            self._entries = {entry.series: entry for entry in self._read_entries()}
+            self._offsets: dict[str, int] = dict(self.db.execute(self._sql["offsets"]).fetchall())
+        self._changed: set[_Entry] = set()
+        self._moved: set[str] = set()  # rings whose offset is not committed yet
+        self._unswept: list[_Entry] = []
+
+    def close(self) -> None:
+        """Close the database; what is not committed is lost, and read from the rings again."""
+        self.db.close()
+
+    # Writing
+
+    def put(self, data: Iterable[Datum], offsets: Mapping[str, int] | None = None, for_ever: bool = False) -> None:
+        """Add values. `offsets`: how far the rings are read that they came from; whoever commits, commits both.
+
+        `for_ever`: into the one cell of each series that `totals` tells.
+        """
+        for datum in data:
+            entry = self._entries.get(datum.series) or self._begin(datum.series)
+            period = FOR_EVER if for_ever else 1 if datum.resolution_s < 60 else 60
+            place = Place(period, int(datum.at // period) * period if period else 0, datum.unit)
+            cell = entry.fresh.get(place)
+            if cell is None:
+                cell = entry.fresh[place] = Cell()
+                self._changed.add(entry)
+            cell.add(datum.summary)
+            if datum.at > entry.last:
+                entry.last = datum.at
+        self._move(offsets)
+
+    def commit(self, offsets: Mapping[str, int] | None = None) -> None:
+        """Write what has changed. When that fails everything is kept, for the next commit."""
+        self._move(offsets)
+        if not self._changed and not self._moved:
+            return
+        idents: dict[_Entry, int] = {}
+        with self._transaction():
+            for entry in self._changed:
+                idents[entry] = self._write(entry)
+            for ring in self._moved:
+                self._write_offset(ring)
+        for entry, ident in idents.items():
+            entry.fresh.clear()
+            if entry.ident is None or entry.last - entry.kept_last >= LAST_TO_S:
+                entry.kept_last = entry.last
+            entry.ident = ident
+        self._changed.clear()
+        self._moved.clear()
+
+    def offsets(self) -> dict[str, int]:
+        """Give how far each ring was read, by its name."""
+        return dict(self._offsets)
+
+    def is_committed(self, ring: str) -> bool:
+        """Tell whether everything that was read of a ring is on disk."""
+        return ring not in self._moved
+
+    def forget_ring(self, ring: str) -> None:
+        """A ring is gone: its offset goes with the next commit."""
+        if self._offsets.pop(ring, None) is not None:
+            self._moved.add(ring)
+
+    # Reading
+
+    def buckets(self, series: Series, start: int, end: int, period_s: int) -> list[Bucket]:
+        """Give what fell into each multiple of `period_s` since the epoch, start <= bucket's start < end, by time.
+
+        Empty ones are left out. Values of several units stand in buckets of their own. Where only coarser cells are
+        left, each is in the bucket in which it begins.
+        """
+        entry = self._entries.get(series)
+        if entry is None:
+            return []
+        low, high = -(-start // period_s) * period_s, -(-end // period_s) * period_s
+        cells: dict[tuple[int, str], Cell] = {}
+        for at, unit, summary in self._summaries(entry, low, high):
+            key = (at // period_s * period_s, unit)
+            cell = cells.get(key)
+            if cell is None:
+                cell = cells[key] = Cell()
+            cell.add(summary)
+        return [Bucket(at, period_s, cells[at, unit].summary(), unit) for at, unit in sorted(cells)]
+
+    def last(self, series: Series) -> float:
+        """Give when the latest value fell, about: it may have been up to a minute later; 0 for a series without."""
+        entry = self._entries.get(series)
+        return entry.last if entry is not None else 0.0
+
+    def find(
+        self,
+        region: str,
+        namespace: str | None = None,
+        name: str | None = None,
+        dimensions: Sequence[tuple[str, str | None]] = (),
+        since: float = 0.0,
+    ) -> list[Series]:
+        """Give the series that had a value after `since`, sorted. `dimensions`: those they must have, among others;
+        a value of None is any."""
+        return sorted(
+            series
+            for series, entry in self._entries.items()
+            if series.region == region
+            and entry.last + LAST_TO_S > since
+            and namespace in (None, series.namespace)
+            and name in (None, series.name)
+            and all(_has(series, *wanted) for wanted in dimensions)
+        )
+
+    def totals(self, since: float = 0.0) -> list[tuple[Series, Summary]]:
+        """Give all that was ever put `for_ever` into the series that had a value after `since`, sorted."""
+        found = []
+        with translated():
+            for series, entry in sorted(self._entries.items()):
+                if entry.last + LAST_TO_S <= since:
+                    continue
+                cell = Cell()
+                if entry.ident is not None:
+                    for row in self.db.execute(self._sql["totals"], (entry.ident,)):
+                        cell.add(_summary(*row))
+                for place, fresh in entry.fresh.items():
+                    if place.period == FOR_EVER:
+                        cell.add(fresh.summary())
+                if cell.count:
+                    found.append((series, cell.summary()))
+        return found
+
+    # Retention
+
+    def sweep(self) -> None:
+        """Roll what is old into coarser cells, and drop what is older: some series at a time, so call it often."""
+        if not self._unswept:
+            self._unswept = list(self._entries.values())
+        turn, self._unswept = self._unswept[-SWEPT_AT_ONCE:], self._unswept[:-SWEPT_AT_ONCE]
+        now = self._now()
+        forgotten = []
+        with self._transaction():
+            for entry in turn:
+                if entry.ident is None:
+                    continue
+                for roll in rolls_of(entry.series.namespace):
+                    self._roll(entry.ident, roll, now)
+                if entry.last < now - FORGOTTEN_AFTER_S and not entry.fresh:
+                    self.db.execute(self._sql["forget_cells"], (entry.ident,))
+                    self.db.execute(self._sql["forget_series"], (entry.ident,))
+                    forgotten.append(entry)
+        for entry in forgotten:
+            del self._entries[entry.series]
+
+    def _roll(self, ident: int, roll: Roll, now: float) -> None:
+        (oldest,) = self.db.execute(self._sql["oldest"], (ident, roll.period_s)).fetchone()
+        if oldest is None or (before := roll.before(now, oldest, ROLLED_AT_ONCE)) <= oldest:
+            return
+        values = {"series": ident, "period": roll.period_s, "before": before, "coarser": roll.coarser_s}
+        if roll.coarser_s is not None:
+            self.db.execute(self._sql["roll_up"], values)
+        self.db.execute(self._sql["drop_cells"], values)
+
+    # What they share
+
+    def _begin(self, series: Series) -> _Entry:
+        entry = self._entries[series] = _Entry(series, None, 0.0)
+        return entry
+
+    def _move(self, offsets: Mapping[str, int] | None) -> None:
+        if offsets:
+            self._offsets.update(offsets)
+            self._moved.update(offsets)
+
+    def _write(self, entry: _Entry) -> int:
+        """Write what is fresh of a series; gives its number."""
+        ident, series = entry.ident, entry.series
+        if ident is None:
+            key = (series.region, series.namespace, series.name, json.dumps(series.dimensions), entry.last)
+            ident = int(self.db.execute(self._sql["add_series"], key).fetchone()[0])
+        elif entry.last - entry.kept_last >= LAST_TO_S:
+            self.db.execute(self._sql["set_last"], (entry.last, ident))
+        self.db.executemany(
+            self._sql["add_cell"],
+            [
+                (ident, *place, cell.count, cell.total, cell.least, cell.greatest, dump_histogram(cell.histogram))
+                for place, cell in entry.fresh.items()
+                if cell.count
+            ],
+        )
+        return ident
+
+    def _write_offset(self, ring: str) -> None:
+        position = self._offsets.get(ring)
+        if position is None:
+            self.db.execute(self._sql["forget_offset"], (ring,))
+        else:
+            self.db.execute(self._sql["set_offset"], (ring, position))
+
+    def _read_entries(self) -> Iterator[_Entry]:
+        for ident, region, namespace, name, dimensions, last in self.db.execute(self._sql["all_series"]):
+            pairs = tuple((key, value) for key, value in json.loads(dimensions))
+            yield _Entry(Series(region, namespace, name, pairs), ident, last)
+
+    def _summaries(self, entry: _Entry, low: int, high: int) -> Iterator[tuple[int, str, Summary]]:
+        if entry.ident is not None:
+            with translated():
+                rows = self.db.execute(self._sql["cells"], (entry.ident, low, high)).fetchall()
+            for at, unit, *kept in rows:
+                yield at, unit, _summary(*kept)
+        for place, cell in entry.fresh.items():
+            if place.period != FOR_EVER and low <= place.start < high and cell.count:
+                yield place.start, place.unit, cell.summary()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with translated():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.execute("COMMIT")
+            finally:
+                # SQLite has rolled back by itself after some errors (disk full), not after others.
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what SQLite says of the disk into the port's exception."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreUnavailableError(f"The database of metrics does not serve: {error}.") from error
+
+
+def _summary(count: float, total: float, least: float, greatest: float, histogram: str) -> Summary:
+    return Summary(count, total, least, greatest, load_histogram(histogram))
+
+
+def _has(series: Series, name: str, value: str | None) -> bool:
+    return any(key == name and value in (None, its) for key, its in series.dimensions)
