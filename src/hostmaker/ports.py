@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from hostmaker.domain.alarm import AlarmReading
+from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.fleet import Known, Unknown
@@ -143,12 +145,19 @@ class EndpointStore(Protocol):
         """Replace what is desired, and the status that the change itself brings (`Deleting`), in one transaction."""
         ...
 
-    def record(self, recorded: Recorded, generation: int) -> bool:
-        """Replace what is recorded if the desired generation still is `generation`; False when it is not."""
+    def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
+        """Replace what is recorded if the desired generation still is `generation`; False when it is not.
+
+        A deployment that `ended` with it is kept for ever, in the same transaction.
+        """
         ...
 
-    def forget_endpoint(self, uid: str) -> None:
-        """Drop an endpoint whose deletion is done, and its tags."""
+    def forget_endpoint(self, uid: str, ended: Deployment | None = None) -> None:
+        """Drop an endpoint whose deletion is done, and its tags; its deployments stay."""
+        ...
+
+    def deployments(self, region: str, name: str) -> Sequence[Deployment]:
+        """Give the deployments that have ended, of all endpoints that ever had that name, the oldest first."""
         ...
 
     def next_number(self, counter: str) -> int:
@@ -213,6 +222,14 @@ class Routes(Protocol):
 
     def outstanding(self, slots: Sequence[int]) -> dict[int, int]:
         """Give the requests inside the instances of these slots, over all living gateways."""
+        ...
+
+
+class Alarms(Protocol):
+    """The alarms that deployments watch."""
+
+    def readings(self, region: str, names: Sequence[str]) -> Mapping[str, AlarmReading]:
+        """Give what is known of alarms by name; one that does not exist is not in it."""
         ...
 
 

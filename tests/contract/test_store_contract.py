@@ -10,6 +10,21 @@ from typing import Any
 
 import pytest
 
+from hostmaker.domain.deployment import (
+    BlueGreenPolicy,
+    Cause,
+    CauseKind,
+    Deployment,
+    Event,
+    Guardrails,
+    Order,
+    OrderKind,
+    RollingPolicy,
+    Size,
+    SizeKind,
+    TrafficRouting,
+    Verdict,
+)
 from hostmaker.domain.endpoint import (
     Desired,
     DesiredVariant,
@@ -18,12 +33,17 @@ from hostmaker.domain.endpoint import (
     Member,
     MemberPhase,
     Recorded,
+    RequestKind,
     ResolvedImage,
+    Scaling,
+    Snapshot,
 )
 from hostmaker.domain.endpoint_config import EndpointConfig, RoutingStrategy, Variant
+from hostmaker.domain.fleet import FailureKind, InstanceFailure
 from hostmaker.domain.model import Container, DataLayout, Model, ModelData
 from hostmaker.domain.names import arn
 from hostmaker.domain.role import Role
+from hostmaker.planner.draft import draft, draft_way_back
 from hostmaker.ports import NameTakenError
 from hostmaker.store.sqlite import SqliteStore
 from hostmaker.testing.store import MemoryStore
@@ -72,13 +92,49 @@ def an_endpoint(name: str = "Fraud", uid: str = "u1", region: str = EAST) -> End
         region=region,
         name=name,
         arn=arn(region, "123456789012", "endpoint", name),
-        config_name=config.name,
-        variants=(DesiredVariant(config.variants[0], model),),
+        target=a_snapshot(config, model),
         created=NOW,
-        config_sent={"ProductionVariants": [{"VariantName": "v"}]},
         deployment_config={"BlueGreenUpdatePolicy": {}},
     )
-    return Endpoint(desired, Recorded(uid, EndpointStatus.CREATING, NOW))
+    return Endpoint(desired, Recorded(uid, EndpointStatus.CREATING, NOW, fleets={"0": desired.target}))
+
+
+def a_snapshot(config: EndpointConfig, model: Model, images: dict[str, ResolvedImage] | None = None) -> Snapshot:
+    sent = {"ProductionVariants": [{"VariantName": "v"}]}
+    return Snapshot(config.name, (DesiredVariant(config.variants[0], model, 3, 0.25),), dict(sent), images or {})
+
+
+CANARY = Guardrails(
+    BlueGreenPolicy(TrafficRouting.CANARY, Size(SizeKind.CAPACITY_PERCENT, 33), timedelta(minutes=5), timedelta(60)),
+    alarms=("errors", "latency"),
+)
+ROLLING = Guardrails(
+    None, RollingPolicy(Size(SizeKind.INSTANCE_COUNT, 2), timedelta(1), Size(SizeKind.INSTANCE_COUNT, 1))
+)
+
+
+def a_deployment(number: int, guardrails: Guardrails = CANARY, verdict: Verdict | None = None) -> Deployment:
+    """Give one that has turned back."""
+    deployment = Deployment(
+        number=number,
+        config=f"config-{number}",
+        config_before="Fraud",
+        blue=(number - 1,),
+        blue_sizes={"v": 4},
+        plan=draft(guardrails, {"v": 4}, {"v": 6}),
+        alarms=guardrails.alarms,
+        maximum_execution=guardrails.maximum_execution,
+        started=NOW,
+        since=NOW + timedelta(minutes=number),
+        spent=timedelta(seconds=7.5),
+        active={"v": 2},
+        rollback_batch=guardrails.rolling.rollback_batch if guardrails.rolling is not None else None,
+    )
+    failure = InstanceFailure(FailureKind.PING, "It ended.", 3, None, ("boom",))
+    cause = Cause(CauseKind.INSTANCE, "why", instance_id="i-1", failure=failure)
+    told = (Event(NOW, "rolling back", "why", 0, {"v": "1/3"}),)
+    back = draft_way_back(deployment, {"v": 1})
+    return replace(deployment, cause=cause, way_back=back, events=told, verdict=verdict, ended=NOW if verdict else None)
 
 
 def test_a_model_comes_back_as_it_was(open_store: Open) -> None:
@@ -167,9 +223,20 @@ def test_a_name_is_free_again_for_a_new_life(open_store: Open) -> None:
 def test_records_hold_only_for_the_generation_they_were_made_for(open_store: Open) -> None:
     endpoint = an_endpoint()
     open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])
-    member = Member("i-1", "v", 0, 3, MemberPhase.WITHDRAWN, NOW, "/s", 7)
+    member = Member("i-1", "v", 0, 3, MemberPhase.WITHDRAWN, NOW, 2, "/s", 7)
     image = ResolvedImage("img:1", "img@sha256:1", NOW)
-    later = Recorded("u1", EndpointStatus.IN_SERVICE, NOW, (member,), {"v": 1}, {"v": 2}, {"v": image}, "why")
+    later = Recorded(
+        "u1",
+        EndpointStatus.IN_SERVICE,
+        NOW,
+        (member,),
+        {"0": endpoint.desired.target, "2": a_snapshot(a_config(), a_model(), {"v": image})},
+        live=2,
+        begun=2,
+        next_ordinal={"v": 1},
+        failures={"2/v": 2},
+        failure_reason="why",
+    )
     assert open_store().record(later, 1) is True
     assert open_store().endpoint(EAST, "fraud").recorded == later
 
@@ -179,6 +246,68 @@ def test_records_hold_only_for_the_generation_they_were_made_for(open_store: Ope
     assert open_store().endpoint(EAST, "fraud") == Endpoint(deleting, replace(later, status=EndpointStatus.DELETING))
     assert open_store().record(replace(later, members=()), 2) is True
     assert open_store().endpoint(EAST, "fraud").recorded.members == ()
+
+
+@pytest.mark.parametrize("guardrails", [CANARY, ROLLING])
+def test_a_change_under_way_comes_back_as_it_was(open_store: Open, guardrails: Guardrails) -> None:
+    endpoint = an_endpoint()
+    order = Order(2, OrderKind.PAUSE)
+    desired = replace(endpoint.desired, number=2, kind=RequestKind.UPDATE, guardrails=guardrails, order=order)
+    scaling = Scaling(2, endpoint.desired.target.variants, NOW, "why")
+    deployment = replace(a_deployment(2, guardrails), held={"0/v": 1}, paused=NOW, is_promoted=True)
+    recorded = replace(endpoint.recorded, deployment=deployment, scaling=scaling)
+    open_store().add_endpoint(desired, endpoint.recorded, [])
+    open_store().put_desired(desired, recorded)
+    assert open_store().endpoint(EAST, "fraud") == Endpoint(desired, recorded)
+
+
+@pytest.mark.parametrize("guardrails", [CANARY, ROLLING])
+def test_a_deployment_that_ended_is_kept_with_the_record(open_store: Open, guardrails: Guardrails) -> None:
+    endpoint = an_endpoint()
+    open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])
+    assert open_store().deployments(EAST, "Fraud") == []
+    under_way = replace(endpoint.recorded, deployment=a_deployment(1, guardrails))
+    assert open_store().record(under_way, 1) is True
+    assert open_store().deployments(EAST, "Fraud") == []
+    ended = a_deployment(1, guardrails, Verdict.ROLLED_BACK)
+    assert open_store().record(endpoint.recorded, 1, ended) is True
+    assert open_store().endpoint(EAST, "fraud").recorded == endpoint.recorded
+    assert open_store().deployments(EAST, "FRAUD") == [ended]
+    assert open_store().deployments(WEST, "Fraud") == open_store().deployments(EAST, "other") == []
+
+
+def test_no_deployment_is_kept_with_a_record_that_is_void(open_store: Open) -> None:
+    endpoint = an_endpoint()
+    open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])
+    open_store().put_desired(replace(endpoint.desired, generation=2), endpoint.recorded)
+    assert open_store().record(endpoint.recorded, 1, a_deployment(1, verdict=Verdict.SUCCEEDED)) is False
+    assert open_store().record(replace(endpoint.recorded, uid="u9"), 2, a_deployment(1)) is False
+    assert open_store().deployments(EAST, "Fraud") == []
+
+
+def test_deployments_outlive_their_endpoint_and_come_in_the_order_they_ended(open_store: Open) -> None:
+    kept = []
+    for life, uid in enumerate(("u2", "u1")):  # the second life of the name has the lower uid
+        endpoint = an_endpoint(("Fraud", "FRAUD")[life], uid)
+        open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])
+        for number in (2, 10):
+            kept.append(replace(a_deployment(number, verdict=Verdict.SUCCEEDED), config=f"{uid}-{number}"))
+            assert open_store().record(endpoint.recorded, 1, kept[-1]) is True
+        kept.append(replace(a_deployment(11, verdict=Verdict.DELETED), config=f"{uid}-last"))
+        open_store().forget_endpoint(uid, kept[-1])
+        assert open_store().endpoint(EAST, "Fraud") is None
+    assert open_store().deployments(EAST, "fraud") == kept
+    assert [each.config for each in kept] == ["u2-2", "u2-10", "u2-last", "u1-2", "u1-10", "u1-last"]
+
+
+def test_a_deployment_has_one_record_the_newest(open_store: Open) -> None:
+    endpoint = an_endpoint()
+    open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])
+    stuck, other = a_deployment(1, verdict=Verdict.ROLLBACK_FAILED), a_deployment(2, verdict=Verdict.SUCCEEDED)
+    superseded = a_deployment(1, verdict=Verdict.SUPERSEDED)
+    for ended in (stuck, other, superseded):
+        assert open_store().record(endpoint.recorded, 1, ended) is True
+    assert open_store().deployments(EAST, "Fraud") == [superseded, other]
 
 
 def test_endpoints_come_in_a_stable_order(open_store: Open) -> None:

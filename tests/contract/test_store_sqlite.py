@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from hostmaker.domain.deployment import Deployment, Guardrails, Verdict
+from hostmaker.domain.endpoint import (
+    Desired,
+    DesiredVariant,
+    Endpoint,
+    EndpointStatus,
+    Member,
+    MemberPhase,
+    Recorded,
+    ResolvedImage,
+    Snapshot,
+)
+from hostmaker.domain.endpoint_config import Variant
+from hostmaker.domain.model import Container, Model
+from hostmaker.kit.database import SchemaTooNewError, named_queries
+from hostmaker.planner.draft import draft
 from hostmaker.ports import StoreUnavailableError
-from hostmaker.store.migrate import SchemaTooNewError, named_queries
 from hostmaker.store.sqlite import SqliteStore
 
 
@@ -44,6 +62,153 @@ def test_a_database_of_the_first_schema_is_migrated_and_keeps_its_rows(tmp_path:
     SqliteStore(tmp_path / "state.db").close()  # nothing is applied twice
 
 
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+MODEL = Model("us-east-1", "M", "arn:m", Container("img:1", environment={"A": "ü"}), NOW, {"ModelName": "M"})
+WANTED = tuple(
+    DesiredVariant(Variant(name, "M", "ml.m5.large", count, weight), MODEL)
+    for name, count, weight in (("a", 2, 1.0), ("b", 1, 0.25))
+)
+SENT = {"ProductionVariants": [{"VariantName": "a"}, {"VariantName": "b"}], "KmsKeyId": "k"}
+IMAGE = ResolvedImage("img:1", "img@sha256:1", NOW)
+
+
+def old_variant(name: str, count: int, weight: float) -> dict[str, object]:
+    """Give a desired variant as a program of schema 2 wrote it (what is equal to its default was left out)."""
+    variant = {"name": name, "model_name": "M", "instance_type": "ml.m5.large", "initial_instance_count": count}
+    if weight != 1.0:
+        variant["initial_weight"] = weight
+    model = {
+        "region": "us-east-1",
+        "name": "M",
+        "arn": "arn:m",
+        "container": {"image": "img:1", "environment": {"A": "ü"}},
+        "created": NOW.isoformat(),
+        "sent": {"ModelName": "M"},
+    }
+    return {"variant": variant, "model": model}
+
+
+def old_endpoint(uid: str, **further: object) -> tuple[dict[str, object], dict[str, object]]:
+    """Give the two documents of an endpoint as a program of schema 2 wrote them when it had just been created."""
+    desired = {
+        "uid": uid,
+        "region": "us-east-1",
+        "name": f"E-{uid}",
+        "arn": f"arn:{uid}",
+        "config_name": "C",
+        "variants": [old_variant("a", 2, 1.0), old_variant("b", 1, 0.25)],
+        "created": NOW.isoformat(),
+        **further,
+    }
+    return desired, {"uid": uid, "status": "Creating", "modified": NOW.isoformat()}
+
+
+def database_of_schema_2(path: Path, *endpoints: tuple[dict[str, object], dict[str, object]]) -> None:
+    schema = files("hostmaker.store") / "sql" / "schema"
+    statements = "".join((schema / name).read_text() for name in ("0001_initial.sql", "0002_roles.sql"))
+    old = sqlite3.connect(path)
+    old.executescript(f"BEGIN; {statements}; PRAGMA user_version = 2; COMMIT;")
+    for desired, recorded in endpoints:
+        key = (desired["uid"], desired["region"], str(desired["name"]).lower(), desired["arn"], 1)
+        row = (*key, json.dumps(desired), json.dumps(recorded))
+        old.execute("INSERT INTO endpoints VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    old.commit()
+    old.close()
+
+
+def test_endpoints_of_the_second_schema_keep_what_they_are(tmp_path: Path) -> None:
+    """One that serves, with everything set, and one that has just been created, with everything left out."""
+    serving, recorded = old_endpoint("u1", generation=3, config_sent=SENT, deployment_config={"X": 1})
+    member = {"instance_id": "i-1", "variant": "a", "ordinal": 4, "slot": 7, "phase": "in service"}
+    recorded |= {
+        "status": "InService",
+        "members": [{**member, "since": NOW.isoformat(), "socket": "/s", "image": "img@sha256:1"}],
+        "next_ordinal": {"a": 5, "b": 1},
+        "images": {"a": {"specified": "img:1", "resolved": "img@sha256:1", "at": NOW.isoformat()}},
+        "failure_reason": "why",
+    }
+    database_of_schema_2(tmp_path / "state.db", (serving, recorded), old_endpoint("u2", deleting=True))
+    store = SqliteStore(tmp_path / "state.db")
+    target = Snapshot("C", WANTED, SENT)
+    expected = Endpoint(
+        Desired("u1", "us-east-1", "E-u1", "arn:u1", target, NOW, generation=3, deployment_config={"X": 1}),
+        Recorded(
+            "u1",
+            EndpointStatus.IN_SERVICE,
+            NOW,
+            (Member("i-1", "a", 4, 7, MemberPhase.IN_SERVICE, NOW, 0, "/s", None, "img@sha256:1"),),
+            {"0": replace(target, images={"a": IMAGE})},
+            next_ordinal={"a": 5, "b": 1},
+            failure_reason="why",
+        ),
+    )
+    assert store.endpoint("us-east-1", "e-u1") == expected
+    bare = Snapshot("C", WANTED)
+    assert store.endpoint("us-east-1", "e-u2") == Endpoint(
+        Desired("u2", "us-east-1", "E-u2", "arn:u2", bare, NOW, deleting=True),
+        Recorded("u2", EndpointStatus.CREATING, NOW, fleets={"0": bare}),
+    )
+    assert store.deployments("us-east-1", "e-u1") == []
+    ended = a_deployment(1)
+    assert store.record(expected.recorded, 1, ended) is True  # the row's generation
+    store.close()
+    again = SqliteStore(tmp_path / "state.db")
+    assert again.endpoint("us-east-1", "e-u1") == expected
+    assert again.deployments("us-east-1", "E-U1") == [ended]
+    again.close()
+
+
+def test_a_migration_that_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    database_of_schema_2(path)
+    broken = sqlite3.connect(path)
+    broken.execute("INSERT INTO endpoints VALUES ('u', 'us-east-1', 'e', 'arn:e', 1, 'no JSON', '{}')")
+    broken.commit()
+    with pytest.raises(StoreUnavailableError, match="JSON"):
+        SqliteStore(path)
+    assert broken.execute("PRAGMA user_version").fetchone() == (2,)
+    tables = {name for (name,) in broken.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert "roles" in tables
+    assert "deployments" not in tables
+    broken.close()
+
+
+def a_deployment(number: int) -> Deployment:
+    return Deployment(
+        number=number,
+        config="D",
+        config_before="C",
+        blue=(0,),
+        blue_sizes={"a": 2},
+        plan=draft(Guardrails(), {"a": 2}, {"a": 3}),
+        alarms=(),
+        maximum_execution=timedelta(hours=4),
+        started=NOW,
+        since=NOW,
+        verdict=Verdict.SUCCEEDED,
+        ended=NOW,
+    )
+
+
+@pytest.mark.parametrize("step", ["record", "forget"])
+def test_a_deployment_that_cannot_be_kept_takes_the_record_back_with_it(tmp_path: Path, step: str) -> None:
+    database_of_schema_2(tmp_path / "state.db", old_endpoint("u1"))
+    store = SqliteStore(tmp_path / "state.db")
+    before = store.endpoint("us-east-1", "e-u1")
+    assert before is not None
+    store._db.execute("CREATE TRIGGER no_room BEFORE INSERT ON deployments BEGIN SELECT RAISE(ABORT, 'no room'); END")
+    with pytest.raises(sqlite3.IntegrityError, match="no room"):
+        if step == "record":
+            store.record(replace(before.recorded, status=EndpointStatus.IN_SERVICE), 1, a_deployment(1))
+        else:
+            store.forget_endpoint("u1", a_deployment(1))
+    assert store.endpoint("us-east-1", "e-u1") == before
+    store._db.execute("DROP TRIGGER no_room")
+    assert store.record(replace(before.recorded, status=EndpointStatus.IN_SERVICE), 1, a_deployment(1)) is True
+    assert store.deployments("us-east-1", "e-u1") == [a_deployment(1)]
+    store.close()
+
+
 def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
     SqliteStore(tmp_path / "state.db").close()
     newer = sqlite3.connect(tmp_path / "state.db")
@@ -55,7 +220,7 @@ def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
 
 def test_every_query_has_a_name_and_is_used() -> None:
     source = (Path(__file__).parents[2] / "src/hostmaker/store/sqlite.py").read_text()
-    for name, statement in named_queries().items():
+    for name, statement in named_queries("hostmaker.store").items():
         assert statement.endswith(";")
         assert f'"{name}"' in source
 

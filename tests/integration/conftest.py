@@ -114,6 +114,19 @@ class Server:
         files: Mapping[str, str | bytes] | None = None,
     ) -> None:
         """Create model, config and endpoint of one name."""
+        self.create_config(name, script, count, variant, container, files)
+        self.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+    def create_config(
+        self,
+        name: str,
+        script: str = SUM_SCRIPT,
+        count: int = 1,
+        variant: Mapping[str, Any] | None = None,
+        container: Mapping[str, Any] | None = None,
+        files: Mapping[str, str | bytes] | None = None,
+    ) -> None:
+        """Create model and config of one name."""
         sagemaker = self.client("sagemaker")
         url = self.upload(f"{name}/model.tar.gz", {"code/inference.py": script, **(files or {})})
         environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
@@ -125,7 +138,6 @@ class Server:
         wanted = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
         config = [{**wanted, "InitialInstanceCount": count, **(variant or {})}]
         sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=config)
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
 
     def wait_while(self, name: str, status: str, within_s: float = 90) -> dict[str, Any]:
         """Wait until the endpoint has another status; gives its description."""

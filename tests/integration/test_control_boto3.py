@@ -23,14 +23,16 @@ from botocore.exceptions import ClientError, WaiterError
 
 from hostmaker.control.app import management_app
 from hostmaker.control.services import Services
-from hostmaker.domain.actions import Admit, Launch, SetStatus, apply
+from hostmaker.domain.actions import Admit, Launch, SetStatus
 from hostmaker.domain.endpoint import EndpointStatus
 from hostmaker.domain.errors import ApiError
 from hostmaker.domain.fleet import InstanceFact, InstanceState, Known
+from hostmaker.domain.records import Moment, apply
 from hostmaker.peripherals.identity import Identities
 from hostmaker.peripherals.registry import Registry
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.store.sqlite import SqliteStore
+from hostmaker.testing.alarms import FakeAlarms
 
 pytestmark = pytest.mark.integration
 
@@ -80,9 +82,9 @@ class Server:
         """Record what the reconciler would."""
         endpoint = self.store.endpoint("us-west-2", name)
         assert endpoint is not None
-        recorded = endpoint.recorded
+        recorded, moment = endpoint.recorded, Moment(START + timedelta(seconds=60), 60.0, 1)
         for action in actions:
-            recorded = apply(recorded, action, START + timedelta(seconds=60), 60.0, 1)
+            recorded = apply(recorded, action, endpoint.desired, moment)
         assert self.store.record(recorded, endpoint.desired.generation)
 
     def get(self, path: str) -> Any:
@@ -149,6 +151,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
             wake=lambda: None,
             facts=lambda: Known(1, made.facts),
             warn=lambda region, endpoint, members: made.warned.append(members),
+            alarms=FakeAlarms(lambda: START),
             account="123456789012",
         )
         others = {
@@ -246,6 +249,32 @@ def test_a_model_a_config_and_an_endpoint_through_their_lives(server: Server) ->
     assert client.list_endpoints()["Endpoints"] == []
 
 
+def test_an_update_answers_at_once_and_shows_as_updating(server: Server) -> None:
+    client = server.client("sagemaker")
+    create(client)
+    server.reconcile("My-Endpoint", Launch("AllTraffic", 0, "created"))
+    stored = server.store.endpoint("us-west-2", "my-endpoint")
+    assert stored is not None
+    ident = stored.recorded.members[0].instance_id
+    server.reconcile("My-Endpoint", Admit(ident, "/s"), SetStatus(EndpointStatus.IN_SERVICE, "healthy"))
+    client.create_endpoint_config(EndpointConfigName="Next", ProductionVariants=[variant(InitialInstanceCount=2)])
+    code, message, _ = refusal(
+        client.update_endpoint,
+        EndpointName="My-Endpoint",
+        EndpointConfigName="Next",
+        DeploymentConfig={"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}},
+    )
+    assert (code, message) == ("ValidationException", 'Could not find CloudWatch alarm "a".')
+    answer = client.update_endpoint(EndpointName="My-Endpoint", EndpointConfigName="Next")
+    assert answer["EndpointArn"] == f"{PREFIX}:endpoint/my-endpoint"
+    endpoint = client.describe_endpoint(EndpointName="My-Endpoint")
+    assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("Updating", "My-Config")
+    assert endpoint["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    pending = endpoint["PendingDeploymentSummary"]
+    assert pending["EndpointConfigName"] == "Next"
+    assert pending["ProductionVariants"][0]["DesiredInstanceCount"] == 2
+
+
 def test_a_failure_is_told_to_the_waiter(server: Server) -> None:
     client = server.client("sagemaker")
     create(client, DeploymentConfig={"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]}})
@@ -277,7 +306,10 @@ def test_refusals_have_the_services_codes_and_texts(server: Server) -> None:
     )
     assert "at 'productionVariants.1.member.instanceType' failed to satisfy constraint" in message
     code, message, _ = refusal(client.update_endpoint, EndpointName="My-Endpoint", EndpointConfigName="My-Config")
-    assert (code, message[:47]) == ("ValidationException", "UpdateEndpoint is not supported by this version")
+    assert (code, message) == (
+        "ValidationException",
+        f'Cannot update in-progress endpoint "{PREFIX}:endpoint/my-endpoint".',
+    )
     code, message, _ = refusal(client.list_models, NextToken="x")
     assert (code, message) == ("ValidationException", "Invalid pagination token.")
 
@@ -422,6 +454,6 @@ def test_what_was_created_is_there_in_the_next_life(server: Server) -> None:
     again = SqliteStore(Path(server.store._db.execute("PRAGMA database_list").fetchone()[2]))
     endpoint = again.endpoint("us-west-2", "my-endpoint")
     assert endpoint is not None
-    assert (endpoint.desired.name, endpoint.desired.config_name) == ("My-Endpoint", "My-Config")
+    assert (endpoint.desired.name, endpoint.desired.target.config_name) == ("My-Endpoint", "My-Config")
     assert endpoint.recorded.status is EndpointStatus.CREATING
     again.close()

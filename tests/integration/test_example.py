@@ -36,6 +36,28 @@ def example(script: str, *words: str, env: dict[str, str]) -> str:
     return told.stdout
 
 
+def test_a_rollback_is_rehearsed(server: Server) -> None:
+    script = ROOT / "examples" / "rehearse-a-rollback" / "rehearse.py"
+    ready = server.data_dir.with_suffix(".ready")
+    told = subprocess.run([sys.executable, script, "--ready-file", ready], capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert 'CloudWatch alarm "rehearsal-errors" is in ALARM state' in told.stdout
+
+
+def test_a_rollout_is_simulated_the_same_again() -> None:
+    script = ROOT / "examples" / "simulated-rollout" / "rollout.py"
+    words = ["--hours", "24", "--alarms", "10", "--seed", "7", "--json"]
+    tripped = [*words, "--trip-after", "5"]
+    runs = [
+        subprocess.run([sys.executable, script, *each], capture_output=True, text=True, check=True).stdout
+        for each in (words, words, tripped)
+    ]
+    assert runs[0] == runs[1]
+    ended = {"virtual_seconds": 86400.0, "alarms": 10, "status": "InService", "config": "v2", "lost_invocations": 0}
+    assert json.loads(runs[0].splitlines()[-1]) == ended
+    assert json.loads(runs[2].splitlines()[-1]) == {**ended, "config": "fraud"}
+
+
 def test_the_example_runs_twice_and_leaves_nothing(server: Server) -> None:
     env = environment(server)
     assert "right about 100%" in example("train.py", env=env)

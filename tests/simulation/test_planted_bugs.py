@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Endpoint, MemberPhase, Recorded
 from hostmaker.domain.fleet import Known, Unknown
 from hostmaker.domain.messages import DesiredInstances
@@ -68,13 +69,13 @@ class TellsTheNodeOnce(Other):
 
 
 class KeepsNoRecord(Other):
-    def record(self, recorded: Recorded, generation: int) -> bool:
+    def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
         return True
 
 
 class RecordsOnlyTheStatus(Other):
-    def record(self, recorded: Recorded, generation: int) -> bool:
-        return cast("EndpointStore", self.true).record(replace(recorded, members=()), generation)
+    def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
+        return cast("EndpointStore", self.true).record(replace(recorded, members=()), generation, ended)
 
 
 class ForgetsWhatIsWithdrawn(Other):

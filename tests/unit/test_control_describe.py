@@ -10,11 +10,20 @@ import pytest
 
 from hostmaker.control.describe import describe_endpoint
 from hostmaker.control.status import endpoint_status
-from hostmaker.domain.actions import Admit, Launch, SetStatus, Stop, Withdraw, apply
-from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, Recorded, ResolvedImage
+from hostmaker.domain.actions import Admit, Launch, Resolve, SetStatus, Stop, Withdraw
+from hostmaker.domain.endpoint import (
+    Desired,
+    DesiredVariant,
+    Endpoint,
+    EndpointStatus,
+    Recorded,
+    ResolvedImage,
+    Snapshot,
+)
 from hostmaker.domain.endpoint_config import Variant
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceState, Known, Unknown
 from hostmaker.domain.model import Container, Model
+from hostmaker.domain.records import Moment, apply
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(minutes=2)
@@ -24,26 +33,18 @@ AWAY = Unknown(START)
 def endpoint_of(*variants: dict[str, Any], **sent: Any) -> Endpoint:
     """Give an endpoint that has just been created."""
     model = Model("us-east-1", "m", "arn:m", Container("repo:1"), START, {})
-    desired = Desired(
-        uid="u",
-        region="us-east-1",
-        name="Fraud",
-        arn="arn:e",
-        config_name="Config",
-        variants=tuple(
-            DesiredVariant(Variant(v["VariantName"], "m", "ml.m5.large", 2, v.get("weight", 1.0)), model)
-            for v in variants
-        ),
-        created=START,
-        config_sent={"ProductionVariants": list(variants), **sent},
+    wanted = tuple(
+        DesiredVariant(Variant(v["VariantName"], "m", "ml.m5.large", 2, v.get("weight", 1.0)), model) for v in variants
     )
-    return Endpoint(desired, Recorded("u", EndpointStatus.CREATING, START))
+    target = Snapshot("Config", wanted, {"ProductionVariants": list(variants), **sent})
+    desired = Desired(uid="u", region="us-east-1", name="Fraud", arn="arn:e", target=target, created=START)
+    return Endpoint(desired, Recorded("u", EndpointStatus.CREATING, START, fleets={"0": target}))
 
 
 def act(endpoint: Endpoint, *actions: Any) -> Endpoint:
     recorded = endpoint.recorded
     for action in actions:
-        recorded = apply(recorded, action, LATER, 0.0, 7)
+        recorded = apply(recorded, action, endpoint.desired, Moment(LATER, 0.0, 7))
     return replace(endpoint, recorded=recorded)
 
 
@@ -65,7 +66,7 @@ def facts(endpoint: Endpoint, *states: InstanceState) -> Known:
 def test_while_creating_only_the_pending_block_shows_variants() -> None:
     endpoint = launched(endpoint_of({"VariantName": "v", "weight": 0.5}))
     image = ResolvedImage("repo:1", "repo@sha256:1", LATER)
-    endpoint = replace(endpoint, recorded=replace(endpoint.recorded, images={"v": image}))
+    endpoint = act(endpoint, Resolve("v", image))
     seen = facts(endpoint, InstanceState.HEALTHY, InstanceState.STARTING)
     assert describe_endpoint(endpoint, seen) == {
         "EndpointName": "Fraud",

@@ -13,12 +13,14 @@ import pytest
 
 from hostmaker.control.app import operations
 from hostmaker.control.services import Services
-from hostmaker.domain.endpoint import EndpointStatus
+from hostmaker.domain.alarm import AlarmState
+from hostmaker.domain.endpoint import EndpointStatus, RequestKind
 from hostmaker.domain.endpoint_config import RoutingStrategy
 from hostmaker.domain.errors import ApiError, InternalFailure, ValidationException
 from hostmaker.domain.fleet import Unknown
 from hostmaker.domain.model import DataLayout, ModelData
 from hostmaker.ports import CallContext, ObjectsUnavailableError
+from hostmaker.testing.alarms import FakeAlarms
 from hostmaker.testing.store import MemoryStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,6 +51,7 @@ class Api:
     def __init__(self, **settings: Any) -> None:
         self.store, self.objects = MemoryStore(), Objects({("b", "m.tar.gz"), ("models", "m.tar.gz")})
         self.now, self.woken, self.ids = START, 0, 0
+        self.alarms = FakeAlarms(lambda: self.now)
         self.warned: list[tuple[str, str, tuple[str, ...]]] = []
         self.region = "us-east-1"
         self.handlers = operations(
@@ -60,6 +63,7 @@ class Api:
                 wake=self._wake,
                 facts=lambda: Unknown(START),
                 warn=self._warn,
+                alarms=self.alarms,
                 account="123456789012",
                 **settings,
             )
@@ -342,7 +346,7 @@ def test_a_creation_keeps_the_snapshot_and_wakes_the_reconciler(ready: Api) -> N
     assert endpoint is not None
     desired = endpoint.desired
     assert (desired.uid, desired.name, desired.generation, desired.deleting) == ("uid-1", "My-End", 1, False)
-    assert [wanted.model.name for wanted in desired.variants] == ["Fraud"]
+    assert [wanted.model.name for wanted in desired.target.variants] == ["Fraud"]
     assert desired.deployment_config == deployment
     assert endpoint.recorded.status is EndpointStatus.CREATING
     assert ready.store.tags(desired.arn) == {"k": ""}
@@ -383,12 +387,164 @@ def test_a_missing_endpoint(api: Api, operation: str) -> None:
     assert api.refusal(operation, EndpointName="None") == f'Could not find endpoint "{PREFIX}:endpoint/none".'
 
 
-@pytest.mark.parametrize("operation", ["UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"])
-def test_updates_are_refused_by_name(ready: Api, operation: str) -> None:
+UPDATES: dict[str, dict[str, Any]] = {
+    "UpdateEndpoint": {"EndpointConfigName": "Fraud"},
+    "UpdateEndpointWeightsAndCapacities": {"DesiredWeightsAndCapacities": [{"VariantName": "AllTraffic"}]},
+}
+
+
+@pytest.mark.parametrize("operation", UPDATES)
+@pytest.mark.parametrize("status", [EndpointStatus.IN_SERVICE, EndpointStatus.OUT_OF_SERVICE])
+def test_an_update_changes_what_is_desired_and_the_status_together(
+    ready: Api, operation: str, status: EndpointStatus
+) -> None:
+    ready.endpoint()
+    ready.status(status)
+    ready.now = START + timedelta(minutes=5)
+    assert ready(operation, EndpointName="fraud", **UPDATES[operation]) == {"EndpointArn": f"{PREFIX}:endpoint/fraud"}
+    endpoint = ready.store.endpoint("us-east-1", "Fraud")
+    assert endpoint is not None
+    assert (endpoint.desired.number, endpoint.desired.generation) == (1, 2)
+    assert endpoint.desired.kind is (RequestKind.UPDATE if operation == "UpdateEndpoint" else RequestKind.SCALE)
+    assert (endpoint.recorded.status, endpoint.recorded.modified) == (EndpointStatus.UPDATING, ready.now)
+    assert (endpoint.recorded.begun, endpoint.recorded.live) == (0, 0)  # nothing has moved yet
+    assert ready.woken == 2
+    assert ready("DescribeEndpoint", EndpointName="Fraud")["EndpointStatus"] == "Updating"
+
+
+@pytest.mark.parametrize("operation", UPDATES)
+@pytest.mark.parametrize("status", EndpointStatus)
+def test_an_update_is_refused_in_a_status_that_does_not_allow_it(
+    ready: Api, operation: str, status: EndpointStatus
+) -> None:
+    ready.endpoint()
+    ready.status(status)
+    arn = f"{PREFIX}:endpoint/fraud"
+    match status:
+        case EndpointStatus.IN_SERVICE | EndpointStatus.OUT_OF_SERVICE:
+            return
+        case EndpointStatus.UPDATE_ROLLBACK_FAILED if operation == "UpdateEndpoint":
+            return
+        case EndpointStatus.UPDATE_ROLLBACK_FAILED:
+            expected = (
+                f'Cannot update weights and capacities of endpoint "{arn}" with status UpdateRollbackFailed. '
+                "Use UpdateEndpoint."
+            )
+        case EndpointStatus.FAILED:
+            expected = f'Cannot update endpoint "{arn}" with status Failed.'
+        case _:
+            expected = f'Cannot update in-progress endpoint "{arn}".'
+    assert ready.refusal(operation, EndpointName="Fraud", **UPDATES[operation]) == expected
+    endpoint = ready.store.endpoint("us-east-1", "Fraud")
+    assert endpoint is not None
+    assert (endpoint.desired.number, endpoint.desired.generation, endpoint.recorded.status) == (0, 1, status)
+    assert ready.woken == 1
+
+
+def test_an_endpoint_whose_way_back_failed_can_be_updated(ready: Api) -> None:
+    ready.endpoint()
+    ready.status(EndpointStatus.UPDATE_ROLLBACK_FAILED)
+    ready("UpdateEndpoint", EndpointName="Fraud", EndpointConfigName="Fraud")
+    assert ready("DescribeEndpoint", EndpointName="Fraud")["EndpointStatus"] == "Updating"
+
+
+def test_updates_that_are_refused(ready: Api) -> None:
+    ready.config("Two", ProductionVariants=[variant("a"), variant("b")])
     ready.endpoint()
     ready.status(EndpointStatus.IN_SERVICE)
-    message = ready.refusal(operation, EndpointName="Fraud")
-    assert message.startswith(f"{operation} is not supported by this version of Hostmaker.")
+
+    def refusal(config: str, **further: Any) -> str:
+        return ready.refusal("UpdateEndpoint", EndpointName="Fraud", EndpointConfigName=config, **further)
+
+    assert refusal("none") == f'Could not find endpoint configuration "{PREFIX}:endpoint-config/none".'
+    watched = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]}}
+    assert refusal("Two", DeploymentConfig=watched) == 'Could not find CloudWatch alarm "errors".'
+    policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE"}}}
+    assert "AllTraffic are there, a, b were asked for" in refusal("Two", DeploymentConfig=policy)
+    ready("DeleteEndpointConfig", EndpointConfigName="Fraud")
+    assert refusal("Two") == f'Could not find endpoint configuration "{PREFIX}:endpoint-config/fraud".'
+    assert ready.woken == 1
+
+    ready.config()
+    ready.alarms.put("us-east-1", "errors", AlarmState.OK)
+    ready("UpdateEndpoint", EndpointName="Fraud", EndpointConfigName="Two", DeploymentConfig=watched)
+    assert ready.woken == 2
+
+
+def test_changes_of_weights_and_counts_that_are_refused(ready: Api) -> None:
+    ready.endpoint()
+    ready.status(EndpointStatus.IN_SERVICE)
+
+    def refusal(*wanted: dict[str, Any]) -> str:
+        operation = "UpdateEndpointWeightsAndCapacities"
+        return ready.refusal(operation, EndpointName="Fraud", DesiredWeightsAndCapacities=list(wanted))
+
+    same = {"VariantName": "AllTraffic"}
+    assert refusal(same, same) == 'The variant name "AllTraffic" was non-unique within the request.'
+    assert refusal({"VariantName": "x"}) == (
+        'The variant name(s) "x" is/are not present within endpoint configuration "Fraud".'
+    )
+    assert "must be at least 1" in refusal({**same, "DesiredInstanceCount": 0})
+    assert ready.woken == 1
+
+
+def test_a_change_of_weights_and_counts_keeps_what_is_not_given(ready: Api) -> None:
+    ready.config("Two", ProductionVariants=[variant("a"), variant("b", InitialVariantWeight=0.25)])
+    ready.endpoint("Pair", EndpointConfigName="Two")
+    ready.status(EndpointStatus.IN_SERVICE, "Pair")
+    before = ready("DescribeEndpoint", EndpointName="Pair")["ProductionVariants"]
+    wanted = [{"VariantName": "b", "DesiredInstanceCount": 3}]
+    ready("UpdateEndpointWeightsAndCapacities", EndpointName="Pair", DesiredWeightsAndCapacities=wanted)
+    after = ready("DescribeEndpoint", EndpointName="Pair")["ProductionVariants"]
+    assert after == [before[0], {**before[1], "DesiredInstanceCount": 3}]
+    assert after[1]["DesiredWeight"] == 0.25
+
+
+def test_what_is_retained_and_what_is_excluded_from_it(ready: Api) -> None:
+    ready.config("Two", ProductionVariants=[variant("AllTraffic", InitialInstanceCount=4, InitialVariantWeight=0.25)])
+    ready.endpoint()
+    ready.status(EndpointStatus.IN_SERVICE)
+    live = ready("DescribeEndpoint", EndpointName="Fraud")["ProductionVariants"][0]
+    now = (live["DesiredInstanceCount"], live["DesiredWeight"])
+
+    def after(**further: Any) -> tuple[int, float]:
+        ready.status(EndpointStatus.IN_SERVICE)
+        ready("UpdateEndpoint", EndpointName="Fraud", EndpointConfigName="Two", **further)
+        endpoint = ready.store.endpoint("us-east-1", "Fraud")
+        assert endpoint is not None
+        (wanted,) = endpoint.desired.target.variants
+        return wanted.instances, wanted.share_weight
+
+    def without(kind: str) -> dict[str, Any]:
+        excluded = [{"VariantPropertyType": kind}]
+        return {"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": excluded}
+
+    assert now != (4, 0.25)
+    assert after() == after(RetainAllVariantProperties=False) == (4, 0.25)
+    assert after(RetainAllVariantProperties=True) == after(**without("DataCaptureConfig")) == now
+    assert after(**without("DesiredInstanceCount")) == (4, now[1])
+    assert after(**without("DesiredWeight")) == (now[0], 0.25)
+
+
+def test_the_last_deployment_config_counts_again_when_it_is_retained(ready: Api) -> None:
+    sent = {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+            "TerminationWaitInSeconds": 60,
+        }
+    }
+    ready.endpoint(DeploymentConfig=sent)
+
+    def after(**further: Any) -> tuple[Any, timedelta | None]:
+        ready.status(EndpointStatus.IN_SERVICE)
+        ready("UpdateEndpoint", EndpointName="Fraud", EndpointConfigName="Fraud", **further)
+        endpoint = ready.store.endpoint("us-east-1", "Fraud")
+        assert endpoint is not None
+        policy = endpoint.desired.guardrails.blue_green
+        return endpoint.desired.deployment_config, policy.termination_wait if policy is not None else None
+
+    assert after(RetainDeploymentConfig=True) == (sent, timedelta(minutes=1))
+    assert after() == (None, timedelta(0))
 
 
 @pytest.mark.parametrize("status", [EndpointStatus.IN_SERVICE, EndpointStatus.OUT_OF_SERVICE, EndpointStatus.FAILED])
@@ -443,6 +599,7 @@ def test_a_log_that_cannot_be_written_does_not_undo_a_creation(ready: Api) -> No
         wake=ready._wake,
         facts=lambda: Unknown(START),
         warn=full,
+        alarms=ready.alarms,
         account="123456789012",
     )
     ready.handlers = operations(services)

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostmaker.domain.actions import Remove, SetStatus, apply
-from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, MemberPhase, Recorded
+from hostmaker.domain.actions import Remove, SetStatus
+from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, MemberPhase, Recorded, Snapshot
 from hostmaker.domain.endpoint_config import Variant
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceState, Known, Unknown
 from hostmaker.domain.model import Container, Model
 from hostmaker.domain.observed import Observed
-from hostmaker.planner.endpoint import Limits, decide, free_slots
+from hostmaker.domain.records import Moment, apply
+from hostmaker.planner.endpoint import Limits, decide
+from hostmaker.planner.members import free_slots
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = Limits()
@@ -25,8 +27,9 @@ def an_endpoint(*counts: int) -> Endpoint:
     variants = tuple(
         DesiredVariant(Variant(f"v{index}", "m", "ml.m5.large", count), model) for index, count in enumerate(counts)
     )
-    desired = Desired("u1", "us-east-1", "e", "arn:e", "c", variants, NOW)
-    return Endpoint(desired, Recorded("u1", EndpointStatus.CREATING, NOW))
+    target = Snapshot("c", variants)
+    desired = Desired("u1", "us-east-1", "e", "arn:e", target, NOW)
+    return Endpoint(desired, Recorded("u1", EndpointStatus.CREATING, NOW, fleets={"0": target}))
 
 
 @dataclass
@@ -55,7 +58,7 @@ class TinyWorld:
         actions = decide(self.endpoint, self.observed(), LIMITS).actions
         recorded = self.endpoint.recorded
         for action in actions:
-            recorded = apply(recorded, action, NOW, 0.0, 7)
+            recorded = apply(recorded, action, self.endpoint.desired, Moment(NOW, 0.0, 7))
             self.removed = self.removed or isinstance(action, Remove)
         self.endpoint = replace(self.endpoint, recorded=recorded)
         return 0 if self.removed else len(actions)
@@ -161,9 +164,9 @@ def test_replacements_back_off() -> None:
         launched = world.endpoint.recorded.members[-1].instance_id != newest.instance_id
         assert launched == (failed_before == 0)
         if not launched:
-            failures = world.endpoint.recorded.failures["v0"]
+            failures = world.endpoint.recorded.failures["0/v0"]
             assert (decide(world.endpoint, world.observed(), LIMITS).look_again_s or 0) > 0
-            world.age_s[f"u1:v0:failures:{failures}"] = 61.0
+            world.age_s[f"u1:0/v0:failures:{failures}"] = 61.0
             world.settle()
             assert world.endpoint.recorded.members[-1].instance_id != newest.instance_id
 

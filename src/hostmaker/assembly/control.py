@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hostmaker.assembly.role import Start, start_role
+from hostmaker.assembly.telemetry import Telemetry
 from hostmaker.assembly.timeline import FileTimeline
 from hostmaker.auth.credentials import open_credentials
 from hostmaker.control.app import management_app
 from hostmaker.control.services import Services
+from hostmaker.domain.alarm import StateChange
 from hostmaker.domain.endpoint import ResolvedImage
 from hostmaker.environments.catalog import load_catalog
 from hostmaker.kit.clock import PlatformClock, open_clock
@@ -33,6 +36,8 @@ from hostmaker.reconciler.hub import Hub
 from hostmaker.reconciler.loop import Hands, Reconciler
 from hostmaker.reconciler.project import Timeouts
 from hostmaker.store.sqlite import SqliteStore
+
+log = logging.getLogger("hostmaker.control")
 
 
 async def main(start: Start) -> None:
@@ -54,7 +59,17 @@ async def main(start: Start) -> None:
         download=timedelta(seconds=settings.control.download_timeout_s),
         startup=timedelta(seconds=settings.control.startup_timeout_s),
     )
-    hands = Hands(store, hub, hub, clock, timeline)
+    telemetry = Telemetry(
+        settings.data,
+        start.run_dir,
+        clock,
+        settings.account_id,
+        store.endpoints,
+        hub.outstanding,
+        lambda change: _alarm_changed(change, reconciler),
+    )
+    hub.take_usage = telemetry.take_usage
+    hands = Hands(store, hub, hub, clock, timeline, telemetry.alarms)
     reconciler = Reconciler(hands, limits, settings.account_id, boot_id(), timeouts)
     hub.wake = reconciler.wake
     joined = start.joined
@@ -68,16 +83,25 @@ async def main(start: Start) -> None:
         wake=reconciler.wake,
         facts=hub.seen,
         warn=timeline.declared,
+        alarms=telemetry.alarms,
         account=settings.account_id,
         strict=settings.control.strict,
         allow_delete_in_progress=settings.control.allow_delete_in_progress,
     )
     types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
-    app = management_app(services, _peripherals(start, clock, store), settings.region, types)
+    others = {**_peripherals(start, clock, store), **telemetry.handlers()}
+    app = management_app(services, others, settings.region, types, telemetry.prometheus)
     async with asyncio.TaskGroup() as group:
         group.create_task(hub.serve())
         group.create_task(reconciler.run())
+        group.create_task(telemetry.run())
         group.create_task(_serve(app, start.run_dir / "control.sock"))
+
+
+def _alarm_changed(change: StateChange, reconciler: Reconciler) -> None:
+    """Tell people, and the deployments that watch."""
+    log.info("alarm %s: %s (%s)", change.name, change.after.value, change.reason)
+    reconciler.wake()
 
 
 async def _serve(app: Starlette, path: Path) -> None:
@@ -103,7 +127,12 @@ def _peripherals(start: Start, clock: PlatformClock, store: SqliteStore) -> dict
         return datetime.now(UTC)
 
     def resolved() -> list[ResolvedImage]:
-        return [image for endpoint in store.endpoints() for image in endpoint.recorded.images.values()]
+        return [
+            image
+            for endpoint in store.endpoints()
+            for fleet in endpoint.recorded.fleets.values()
+            for image in fleet.images.values()
+        ]
 
     logs = LogGroups(settings.data / "logs", settings.account_id, lambda: int(clock.seconds() * 1000))
     return {

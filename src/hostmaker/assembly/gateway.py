@@ -14,6 +14,8 @@ from hostmaker.kit.clock import open_clock
 from hostmaker.kit.roles import MOST_DESCRIPTORS
 from hostmaker.wire.rest_json import check_invocation_headers
 
+HEALTH = frozenset((b"/_hostmaker/health",))
+METRICS = frozenset((b"/metrics",))  # Prometheus cannot sign; what only this machine can reach, it may read
 KEPT_DESCRIPTORS = 64  # for the server's own: links, locks, idle connections to instances
 
 
@@ -36,6 +38,7 @@ async def main(start: Start) -> None:
             hosts=hosts,
             invocation_limit_s=settings.gateway.invocation_timeout_s,
             bytes_in_flight=settings.gateway.bytes_in_flight,
+            open_pages=HEALTH | METRICS if settings.is_loopback else HEALTH,
             most_connections=most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         ),
         GatewayTools(

@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -19,6 +19,7 @@ from hostmaker.control.models import Models
 from hostmaker.control.services import Services
 from hostmaker.control.status import endpoint_status
 from hostmaker.control.tags import Tags
+from hostmaker.control.updates import Updates
 from hostmaker.domain.errors import ApiError, InternalFailure, UnknownOperationException
 from hostmaker.domain.fleet import Known
 from hostmaker.ports import CallContext, Handler, Output, StoreUnavailableError
@@ -32,9 +33,16 @@ Handlers = Mapping[tuple[str, str], Handler]
 
 
 def management_app(
-    services: Services, others: Handlers, default_region: str, instance_types: frozenset[str] = frozenset()
+    services: Services,
+    others: Handlers,
+    default_region: str,
+    instance_types: frozenset[str] = frozenset(),
+    prometheus: Callable[[], str] = str,
 ) -> Starlette:
-    """Give the application; `others` are the operations of further services, by service and operation."""
+    """Give the application; `others` are the operations of further services, by service and operation.
+
+    `prometheus` gives the page that Prometheus reads.
+    """
     handlers = {**operations(services), **others}
 
     async def manage(request: Request) -> Response:
@@ -48,8 +56,12 @@ def management_app(
         node = services.facts()
         return JSONResponse({"endpoints": [endpoint_status(e, node) for e in services.store.endpoints()]})
 
+    async def metrics(request: Request) -> Response:
+        return Response(prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
     return Starlette(
         routes=[
+            Route("/metrics", metrics),
             Route("/_hostmaker/health", health),
             Route("/_hostmaker/status", status),
             Route("/{path:path}", manage, methods=METHODS),
@@ -59,7 +71,8 @@ def management_app(
 
 def operations(services: Services) -> dict[tuple[str, str], Handler]:
     """Give the handlers of SageMaker's own operations."""
-    models, configs, endpoints, tags = Models(services), EndpointConfigs(services), Endpoints(services), Tags(services)
+    models, configs, tags = Models(services), EndpointConfigs(services), Tags(services)
+    endpoints, updates = Endpoints(services), Updates(services)
     return {
         ("sagemaker", name): handler
         for name, handler in {
@@ -75,8 +88,8 @@ def operations(services: Services) -> dict[tuple[str, str], Handler]:
             "DescribeEndpoint": endpoints.describe,
             "DeleteEndpoint": endpoints.delete,
             "ListEndpoints": endpoints.list,
-            "UpdateEndpoint": endpoints.refuse("UpdateEndpoint"),
-            "UpdateEndpointWeightsAndCapacities": endpoints.refuse("UpdateEndpointWeightsAndCapacities"),
+            "UpdateEndpoint": updates.update,
+            "UpdateEndpointWeightsAndCapacities": updates.scale,
             "AddTags": tags.add,
             "ListTags": tags.list,
             "DeleteTags": tags.delete,
@@ -109,7 +122,7 @@ async def _manage(
     except Exception:  # ours: the caller gets a 500, the log the traceback
         log.exception("request %s failed", request_id)
         failure = InternalFailure(f"Request {request_id} failed by a fault of the server; its log has the traceback.")
-    return _response(error_answer(protocol, failure, request_id, service_of(headers, service)))
+    return _response(error_answer(protocol, failure, request_id, service_of(headers, service, path)))
 
 
 async def _carry_out(handlers: Handlers, call: Call, ctx: CallContext) -> Output:

@@ -12,19 +12,25 @@ from typing import cast
 
 from hostmaker.control.describe import describe_endpoint
 from hostmaker.control.endpoint_configs import find_config
+from hostmaker.control.guardrails import check_guardrails, read_guardrails
 from hostmaker.control.lists import Listing, summaries
 from hostmaker.control.services import Services
 from hostmaker.control.tags import read_tags
-from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, Recorded
+from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, Recorded, Snapshot
 from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.errors import ValidationException
 from hostmaker.domain.names import arn
 from hostmaker.kit.json_value import Json
-from hostmaker.ports import CallContext, Handler, NameTakenError, Output
+from hostmaker.ports import CallContext, NameTakenError, Output
 from hostmaker.wire.members import check_members
 
 log = logging.getLogger("hostmaker.control")
-IN_PROGRESS = (EndpointStatus.CREATING, EndpointStatus.DELETING)
+IN_PROGRESS = (
+    EndpointStatus.CREATING,
+    EndpointStatus.UPDATING,
+    EndpointStatus.ROLLING_BACK,
+    EndpointStatus.DELETING,
+)
 
 
 class Endpoints:
@@ -43,39 +49,44 @@ class Endpoints:
         if self._services.store.endpoint(ctx.region, name) is not None:
             raise ValidationException(taken)
         config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
-        variants = self._variants(ctx, config)
-        declared += _declared(config, variants)
+        target = take_snapshot(self._services, ctx, config)
+        declared += declared_members(target)
+        sent = cast("dict[str, Json] | None", request.get("DeploymentConfig"))
+        sizes = {variant.name: variant.instances for variant in target.variants}
+        guardrails = check_guardrails(read_guardrails(sent), sent or {}, sizes, sizes)
         now = self._services.now()
         desired = Desired(
             uid=self._services.new_id(),
             region=ctx.region,
             name=name,
             arn=endpoint_arn,
-            config_name=config.name,
-            variants=variants,
+            target=target,
             created=now,
-            config_sent=config.sent,
-            deployment_config=_deployment_config(request),
+            guardrails=guardrails,
+            deployment_config=sent,
         )
+        recorded = Recorded(desired.uid, EndpointStatus.CREATING, now, fleets={"0": target})
         try:
-            self._services.store.add_endpoint(desired, Recorded(desired.uid, EndpointStatus.CREATING, now), tags)
+            self._services.store.add_endpoint(desired, recorded, tags)
         except NameTakenError:
             raise ValidationException(taken) from None
         self._services.wake()
-        self._warn(ctx.region, name, declared)
+        warn(self._services, ctx.region, name, declared)
         return {"EndpointArn": endpoint_arn}
 
     def describe(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """DescribeEndpoint."""
-        return describe_endpoint(self._find(ctx, str(request["EndpointName"])), self._services.facts())
+        return describe_endpoint(
+            find_endpoint(self._services, ctx, str(request["EndpointName"])), self._services.facts()
+        )
 
     def delete(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """DeleteEndpoint: invocations are refused from now on; instances finish what is inside them."""
-        endpoint = self._find(ctx, str(request["EndpointName"]))
+        endpoint = find_endpoint(self._services, ctx, str(request["EndpointName"]))
         status = endpoint.recorded.status
         may = self._services.allow_delete_in_progress and status is not EndpointStatus.DELETING
         if status in IN_PROGRESS and not may:
-            raise ValidationException(f'Cannot update in-progress endpoint "{endpoint.desired.arn}".')
+            raise in_progress(endpoint)
         desired = replace(endpoint.desired, deleting=True, generation=endpoint.desired.generation + 1)
         now = self._services.now()
         recorded = replace(endpoint.recorded, status=EndpointStatus.DELETING, modified=now, failure_reason=None)
@@ -101,55 +112,46 @@ class Endpoints:
         ]
         return summaries("Endpoints", rows, request)
 
-    def refuse(self, operation: str) -> Handler:
-        """Give the handler of an operation that changes an endpoint, which this version cannot do."""
 
-        def handle(ctx: CallContext, request: dict[str, Json]) -> Output:
-            endpoint = self._find(ctx, str(request["EndpointName"]))
-            raise ValidationException(
-                f"{operation} is not supported by this version of Hostmaker. Create another endpoint with the new "
-                f'configuration, and delete "{endpoint.desired.arn}".'
-            )
-
-        return handle
-
-    def _warn(self, region: str, name: str, declared: tuple[str, ...]) -> None:
-        """Tell what is without effect; the endpoint is there already, so a log that cannot be written is no error."""
-        try:
-            self._services.warn(region, name, tuple(dict.fromkeys(declared)))
-        except OSError as error:
-            log.warning("endpoint %s: its log cannot be written: %s", name, error)
-
-    def _variants(self, ctx: CallContext, config: EndpointConfig) -> tuple[DesiredVariant, ...]:
-        found = []
-        for variant in config.variants:
-            model = self._services.store.model(ctx.region, variant.model_name)
-            if model is None:
-                model_arn = arn(ctx.region, ctx.account, "model", variant.model_name)
-                raise ValidationException(f'Could not find model "{model_arn}".')
-            found.append(DesiredVariant(variant, model))
-        return tuple(found)
-
-    def _find(self, ctx: CallContext, name: str) -> Endpoint:
-        endpoint = self._services.store.endpoint(ctx.region, name)
-        if endpoint is None:
-            endpoint_arn = arn(ctx.region, ctx.account, "endpoint", name)
-            raise ValidationException(f'Could not find endpoint "{endpoint_arn}".')
-        return endpoint
+def warn(services: Services, region: str, name: str, declared: tuple[str, ...]) -> None:
+    """Tell what is without effect; the endpoint is there already, so a log that cannot be written is no error."""
+    try:
+        services.warn(region, name, tuple(dict.fromkeys(declared)))
+    except OSError as error:
+        log.warning("endpoint %s: its log cannot be written: %s", name, error)
 
 
-def _declared(config: EndpointConfig, variants: tuple[DesiredVariant, ...]) -> tuple[str, ...]:
+def find_endpoint(services: Services, ctx: CallContext, name: str) -> Endpoint:
+    """Give the endpoint of that name; raises ValidationException."""
+    endpoint = services.store.endpoint(ctx.region, name)
+    if endpoint is None:
+        endpoint_arn = arn(ctx.region, ctx.account, "endpoint", name)
+        raise ValidationException(f'Could not find endpoint "{endpoint_arn}".')
+    return endpoint
+
+
+def in_progress(endpoint: Endpoint) -> ValidationException:
+    """Give the refusal of a change while another one is under way."""
+    return ValidationException(f'Cannot update in-progress endpoint "{endpoint.desired.arn}".')
+
+
+def take_snapshot(services: Services, ctx: CallContext, config: EndpointConfig) -> Snapshot:
+    """Give config and models as they are now; raises ValidationException."""
+    found = []
+    for variant in config.variants:
+        model = services.store.model(ctx.region, variant.model_name)
+        if model is None:
+            model_arn = arn(ctx.region, ctx.account, "model", variant.model_name)
+            raise ValidationException(f'Could not find model "{model_arn}".')
+        found.append(DesiredVariant(variant, model))
+    return Snapshot(config.name, tuple(found), config.sent)
+
+
+def declared_members(snapshot: Snapshot) -> tuple[str, ...]:
     """Name the members of config and models that are stored and have no effect here."""
-    models = {wanted.model.name: wanted.model for wanted in variants}
+    models = {wanted.model.name: wanted.model for wanted in snapshot.variants}
     of_models = (member for model in models.values() for member in check_members("CreateModel", model.sent))
-    return (*check_members("CreateEndpointConfig", config.sent), *of_models)
-
-
-def _deployment_config(request: Mapping[str, Json]) -> dict[str, Json] | None:
-    sent = cast("dict[str, Json] | None", request.get("DeploymentConfig"))
-    if sent and "BlueGreenUpdatePolicy" in sent and "RollingUpdatePolicy" in sent:
-        raise ValidationException("Only one of BlueGreenUpdatePolicy and RollingUpdatePolicy can be specified.")
-    return sent
+    return (*check_members("CreateEndpointConfig", snapshot.sent), *of_models)
 
 
 def list_monitoring_schedules(ctx: CallContext, request: Mapping[str, Json]) -> Output:

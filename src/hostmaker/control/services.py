@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from hostmaker.domain.fleet import Known, Unknown
-from hostmaker.ports import Objects, Store
+from hostmaker.ports import Alarms, Objects, Store
 
 
 class Warn(Protocol):
@@ -30,6 +30,7 @@ class Services:
     wake: Callable[[], None]
     facts: Callable[[], Known | Unknown]
     warn: Warn
+    alarms: Alarms
     account: str
     strict: bool = False
     allow_delete_in_progress: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hostmaker.domain.endpoint import DesiredVariant, Endpoint, Member, MemberPhase
 from hostmaker.domain.fleet import Known, Unknown
+from hostmaker.domain.records import shares
 from hostmaker.kit.codec import encode
 from hostmaker.kit.json_value import Json
 
@@ -14,11 +15,27 @@ def endpoint_status(endpoint: Endpoint, node: Known | Unknown) -> dict[str, Json
         "region": endpoint.desired.region,
         "name": endpoint.desired.name,
         "status": endpoint.recorded.status.value,
-        "config": endpoint.desired.config_name,
+        "config": endpoint.recorded.live_fleet.config_name,
+        "deployment": _deployment(endpoint),
         "failure_reason": endpoint.recorded.failure_reason,
         "modified": endpoint.recorded.modified.isoformat(timespec="milliseconds"),
-        "variants": [_variant(endpoint, wanted) for wanted in endpoint.desired.variants],
+        "variants": [_variant(endpoint, wanted) for wanted in endpoint.recorded.live_fleet.variants],
         "instances": [_instance(member, node) for member in endpoint.recorded.members],
+    }
+
+
+def _deployment(endpoint: Endpoint) -> dict[str, Json] | None:
+    deployment = endpoint.recorded.deployment
+    if deployment is None:
+        return None
+    return {
+        "number": deployment.number,
+        "config": deployment.config,
+        "step": deployment.step + 1,
+        "steps": len(deployment.course.steps),
+        "phase": "paused" if deployment.paused else deployment.phase.value,
+        "shares": dict(shares(deployment)),
+        "rolls_back_because": deployment.cause.reason if deployment.cause else None,
     }
 
 
@@ -28,8 +45,8 @@ def _variant(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, Json]:
     return {
         "name": variant.name,
         "model": wanted.model.name,
-        "weight": variant.initial_weight,
-        "desired": variant.initial_instance_count,
+        "weight": wanted.share_weight,
+        "desired": wanted.instances,
         "in_service": sum(m.phase is MemberPhase.IN_SERVICE for m in members),
     }
 
@@ -39,6 +56,7 @@ def _instance(member: Member, node: Known | Unknown) -> dict[str, Json]:
     return {
         "id": member.instance_id,
         "variant": member.variant,
+        "fleet": member.fleet,
         "phase": member.phase.value,
         "state": fact.state.value if fact else "unknown",
         "pid": fact.pid if fact else None,

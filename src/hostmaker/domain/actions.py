@@ -1,25 +1,35 @@
-"""What a planner may decide about an endpoint, as data, and what each decision makes of the record.
+"""What a planner may decide about an endpoint, as data. Every action says why: the reasons become the timeline.
 
-Every action says why: the reasons become the endpoint's timeline.
+What each makes of the record stands in `domain.records`.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TypeAlias, assert_never
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from hostmaker.domain.endpoint import EndpointStatus, Member, MemberPhase, Recorded, ResolvedImage
+from hostmaker.domain.deployment import Cause, OrderKind, Plan, Verdict
+from hostmaker.domain.endpoint import EndpointStatus, ResolvedImage
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Want one more instance of a variant."""
+    """Want one more instance of a variant of a fleet; `is_replacement`: of one that was lost."""
 
     variant: str
     slot: int
     because: str
+    fleet: int = 0
+    is_replacement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Note that an instance of green is healthy; it waits for traffic."""
+
+    instance_id: str
+    socket: str
+    because: str = "healthy, waits for traffic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +81,11 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """Pin the image of a variant: replacements run the same."""
+    """Pin the image of a variant of a fleet: replacements run the same."""
 
     variant: str
     image: ResolvedImage
+    fleet: int = 0
     because: str = "resolved"
 
 
@@ -88,97 +99,132 @@ class SetStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin the deployment that is desired, with a plan in which no choice is left. `blue` are the fleets it leaves."""
+
+    plan: Plan
+    blue: tuple[int, ...]
+    blue_sizes: dict[str, int]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Give so many of green's instances traffic, by variant, and blue the rest."""
+
+    active: dict[str, int]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bake:
+    """Every gateway serves what was activated: hold it while alarms watch."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Begin to end what the step needs no more."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Go on to the next step."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Make green the live fleet: from now on the endpoint has the new config, and there is no way back."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Go the way back that was drafted."""
+
+    cause: Cause
+    way_back: Plan
+    active: dict[str, int]  # of green, from now on
+
+    @property
+    def because(self) -> str:
+        """The reason, for the timeline."""
+        return self.cause.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Obey:
+    """Carry out what a person has ordered: pause, resume, promote."""
+
+    order: OrderKind
+    because: str = "by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """End the deployment with a verdict; its record is kept for ever."""
+
+    verdict: Verdict
+    because: str
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BeginScaling:
+    """Take over the counts and weights that are desired."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevertScaling:
+    """Go back to the counts and weights of before."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishScaling:
+    """The counts are reached, or those of before are in force again."""
+
+    because: str
+    failure_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Forget the endpoint: its deletion is done."""
 
     because: str = "deleted"
 
 
-MINUTE_S = 60.0
-
-Action: TypeAlias = Launch | Admit | Suspend | Withdraw | Stop | Forget | Resolve | SetStatus | Remove
-
-
-def instance_id(uid: str, variant: str, ordinal: int) -> str:
-    """Name the `ordinal`-th start of a variant in one life of an endpoint: the same question gives the same id."""
-    return "i-" + hashlib.sha256(f"{uid}/{variant}/{ordinal}".encode()).hexdigest()[:17]
-
-
-def apply(recorded: Recorded, action: Action, now: datetime, steady: float, table_version: int) -> Recorded:
-    """Give the record after one action, at platform time `now` and second `steady` since the machine started.
-
-    `table_version` is that of the routing table which will show it.
-    """
-    match action:
-        case Launch(variant, slot):
-            return _launch(recorded, variant, slot, now, steady)
-        case Admit(ident, socket):
-            member = _member(recorded, ident)
-            return _put(recorded, replace(member, phase=MemberPhase.IN_SERVICE, since=now, socket=socket))
-        case Suspend(ident):
-            return _put(recorded, replace(_member(recorded, ident), phase=MemberPhase.LAUNCHED, since=now, socket=None))
-        case Withdraw(ident, _, failed, settled):
-            member = _member(recorded, ident)
-            gone = replace(member, phase=MemberPhase.WITHDRAWN, since=now, withdrawn_at_version=table_version)
-            return _count_failure(_put(recorded, gone), member, settled) if failed else _put(recorded, gone)
-        case Stop(ident, _, failed):
-            member = _member(recorded, ident)
-            stopped = _put(recorded, replace(member, phase=MemberPhase.STOPPED, since=now))
-            return _count_failure(stopped, member, settled=False) if failed else stopped
-        case Forget(ident):
-            return replace(recorded, members=tuple(m for m in recorded.members if m.instance_id != ident))
-        case Resolve(variant, image):
-            return replace(recorded, images={**recorded.images, variant: image})
-        case SetStatus(status, _, failure_reason):
-            return replace(recorded, status=status, modified=now, failure_reason=failure_reason)
-        case Remove():
-            return recorded
-        case _:
-            assert_never(action)
-
-
-def _launch(recorded: Recorded, variant: str, slot: int, now: datetime, steady: float) -> Recorded:
-    ordinal = recorded.next_ordinal.get(variant, 0)
-    ident = instance_id(recorded.uid, variant, ordinal)
-    image = recorded.images.get(variant)
-    member = Member(
-        ident, variant, ordinal, slot, MemberPhase.LAUNCHED, now, image=image.resolved if image is not None else None
-    )
-    ordinals = {**recorded.next_ordinal, variant: ordinal + 1}
-    launched = replace(recorded, members=(*recorded.members, member), next_ordinal=ordinals)
-    if recorded.status is EndpointStatus.CREATING:
-        return launched
-    replacements = (*recent_replacements(recorded, variant, steady), steady)
-    return replace(launched, replacements={**recorded.replacements, variant: replacements})
-
-
-def recent_replacements(recorded: Recorded, variant: str, steady: float) -> tuple[float, ...]:
-    """Give the steady seconds of a variant's replacements in the last minute; later ones are of an earlier boot."""
-    return tuple(at for at in recorded.replacements.get(variant, ()) if steady - MINUTE_S < at <= steady)
-
-
-def _count_failure(recorded: Recorded, member: Member, settled: bool) -> Recorded:
-    """Count how often replacements of replacements have failed in a row.
-
-    1. It had been in service for long: whatever was before it is forgotten.
-    2. It was launched before the failure that was counted last: it belongs to that one (a keeper takes all at once).
-    3. It was launched because of that failure: one more.
-    """
-    variant = member.variant
-    count, since = recorded.failures.get(variant, 0), recorded.failures_counted_to.get(variant, 0)
-    if not settled and count and member.ordinal < since:
-        return recorded
-    return replace(
-        recorded,
-        failures={**recorded.failures, variant: 1 if settled else count + 1},
-        failures_counted_to={**recorded.failures_counted_to, variant: recorded.next_ordinal.get(variant, 0)},
-    )
-
-
-def _member(recorded: Recorded, ident: str) -> Member:
-    return next(member for member in recorded.members if member.instance_id == ident)
-
-
-def _put(recorded: Recorded, member: Member) -> Recorded:
-    members = tuple(member if m.instance_id == member.instance_id else m for m in recorded.members)
-    return replace(recorded, members=members)
+Action: TypeAlias = (
+    Launch
+    | Ready
+    | Admit
+    | Suspend
+    | Withdraw
+    | Stop
+    | Forget
+    | Resolve
+    | SetStatus
+    | Begin
+    | Activate
+    | Bake
+    | Clear
+    | Advance
+    | Switch
+    | RollBack
+    | Obey
+    | Finish
+    | BeginScaling
+    | RevertScaling
+    | FinishScaling
+    | Remove
+)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from hostmaker.domain.alarm import AlarmReading
 from hostmaker.domain.fleet import InstanceFact, Known, Unknown
 
 
@@ -16,7 +17,8 @@ class Observed:
     `acknowledged` is the lowest table version that every living gateway serves (None: no gateway lives, so none holds
     a request). `outstanding` gives requests inside an instance by slot. `age_s` gives real seconds for which each timer
     of `planner.endpoint.timers` has been running. `desired_generation` is that of the set last put to the node.
-    `steady` is in seconds since the machine started.
+    `steady` is in seconds since the machine started. `alarms` are those that the endpoints' deployments watch, by
+    region and name; one that does not exist is not in it. Platform time runs `scale` times faster than real time.
     """
 
     now: datetime
@@ -27,6 +29,12 @@ class Observed:
     age_s: Mapping[str, float] = field(default_factory=dict)
     free_slots: tuple[int, ...] = ()
     steady: float = 0.0
+    alarms: Mapping[tuple[str, str], AlarmReading] = field(default_factory=dict)
+    scale: float = 1.0
+
+    def serves(self, version: int) -> bool:
+        """Tell whether every living gateway serves a table of at least that version."""
+        return self.acknowledged is None or self.acknowledged >= version
 
     def fact(self, instance_id: str) -> InstanceFact | None:
         """Give what the node said of an instance."""

@@ -25,14 +25,15 @@ def failure_reason(variant: str, failure: InstanceFailure) -> str:
     sentence = SENTENCES[failure.kind].format(variant=variant)
     told = failure.cause if failure.cause.startswith(sentence) else f"{sentence} {failure.cause}"
     if not failure.log_tail:
-        return _cut(told)
+        return cut(told)
     head = f"{told} Last log lines: "
     room = LIMIT - len(head)
     tail = " | ".join(line.strip() for line in failure.log_tail if line.strip())
     if room < 40:
-        return _cut(told)
+        return cut(told)
     return head + (tail if len(tail) <= room else "..." + tail[len(tail) - room + 3 :])
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """Give the text within the length that a FailureReason may have."""
     return text if len(text) <= LIMIT else text[: LIMIT - 3] + "..."

@@ -21,6 +21,7 @@ from hostmaker.domain.messages import (
     GatewayHello,
     NodeFacts,
     NodeHello,
+    NodeUsage,
     TableAck,
     TablePush,
 )
@@ -37,6 +38,7 @@ class Hub:
 
     def __init__(self, run_dir: Path, counts: Counts, now: Callable[[], datetime]) -> None:
         self.wake: Callable[[], None] = lambda: None
+        self.take_usage: Callable[[NodeUsage], None] = lambda usage: None
         self._run_dir = run_dir
         self._counts = counts
         self._now = now
@@ -144,3 +146,5 @@ class Hub:
         if isinstance(message, NodeFacts):
             self._facts = Known(message.generation, {fact.instance_id: fact for fact in message.instances})
             self.wake()
+        elif isinstance(message, NodeUsage):
+            self.take_usage(message)

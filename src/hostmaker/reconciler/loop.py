@@ -13,17 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hostmaker.domain.actions import Action, Remove, apply
+from hostmaker.domain.actions import Action, Remove
+from hostmaker.domain.alarm import AlarmReading
 from hostmaker.domain.endpoint import Endpoint
 from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.messages import DesiredInstances
 from hostmaker.domain.observed import Observed
+from hostmaker.domain.records import Moment, apply, finished
 from hostmaker.domain.routing import EndpointRoute, RoutingTable
 from hostmaker.kit.clock import Clock
-from hostmaker.planner.endpoint import Limits, decide, free_slots, timers
-from hostmaker.ports import EndpointStore, Node, Routes, StoreUnavailableError
+from hostmaker.planner.endpoint import Limits, decide, timers
+from hostmaker.planner.groups import groups
+from hostmaker.planner.members import free_slots
+from hostmaker.ports import Alarms, EndpointStore, Node, Routes, StoreUnavailableError
 from hostmaker.reconciler.ages import Ages
-from hostmaker.reconciler.project import Timeouts, routes, table_change, wanted_instances
+from hostmaker.reconciler.project import Timeouts, newest_awaited, routes, table_change, wanted_instances
 
 PASSES_PER_TURN = 20  # decisions that follow one another; the rest waits for the next turn of the event loop
 STORE_RETRY_S = 1.0
@@ -48,6 +52,7 @@ class Hands:
     routes: Routes
     clock: Clock
     tell: Timeline
+    alarms: Alarms
 
 
 class Reconciler:
@@ -135,18 +140,33 @@ class Reconciler:
             outstanding=self._hands.routes.outstanding(taken),
             age_s=self._ages.read(names, steady),
             free_slots=_free(endpoints),
+            alarms=self._alarms(endpoints),
+            scale=clock.scale,
         )
+
+    def _alarms(self, endpoints: Sequence[Endpoint]) -> dict[tuple[str, str], AlarmReading]:
+        """Read the alarms that deployments under way watch."""
+        found: dict[tuple[str, str], AlarmReading] = {}
+        for endpoint in endpoints:
+            deployment, region = endpoint.recorded.deployment, endpoint.desired.region
+            if deployment is not None and deployment.alarms:
+                readings = self._hands.alarms.readings(region, deployment.alarms)
+                found.update({(region, name): reading for name, reading in readings.items()})
+        return found
 
     def _record(
         self, endpoint: Endpoint, actions: Sequence[Action], seen: Observed, table_version: int
     ) -> Endpoint | None:
         """Keep what was decided; None when the desired state has changed meanwhile, and the decision is void."""
-        recorded = endpoint.recorded
+        desired, recorded = endpoint.desired, endpoint.recorded
+        moment = Moment(seen.now, seen.steady, table_version, seen.scale)
+        ended = None
         for action in actions:
-            recorded = apply(recorded, action, seen.now, seen.steady, table_version)
+            ended = finished(recorded, action, moment) or ended
+            recorded = apply(recorded, action, desired, moment)
         if any(isinstance(action, Remove) for action in actions):
-            self._hands.store.forget_endpoint(endpoint.desired.uid)
-        elif not self._hands.store.record(recorded, endpoint.desired.generation):
+            self._hands.store.forget_endpoint(desired.uid, ended)
+        elif not self._hands.store.record(recorded, desired.generation, ended):
             return None
         for action in actions:
             self._hands.tell(endpoint, action)
@@ -154,7 +174,7 @@ class Reconciler:
 
     def _project(self, endpoints: Sequence[Endpoint]) -> None:
         table = routes(endpoints)
-        if table != self._routes:
+        if table != self._routes or newest_awaited(endpoints) > self._table_version:
             base, self._table_version = self._table_version, self._hands.store.next_number("table")
             change = table_change(base, self._table_version, self._routes or (), table)
             whole = RoutingTable(self._table_version, self._account, self._boot_id, table)
@@ -170,5 +190,5 @@ class Reconciler:
 def _free(endpoints: Sequence[Endpoint]) -> tuple[int, ...]:
     """Give as many as any one endpoint could want."""
     taken = {member.slot for endpoint in endpoints for member in endpoint.recorded.members}
-    sizes = (sum(v.variant.initial_instance_count for v in each.desired.variants) for each in endpoints)
+    sizes = (sum(group.count for group in groups(each)) for each in endpoints)
     return free_slots(taken, max(sizes, default=0))

@@ -22,6 +22,36 @@ class Ask(Protocol):
 
 def create_endpoint(ask: Ask, name: str, instances: int, weights: Mapping[str, float], container: Json) -> None:
     """Create model, config and endpoint, each of that name."""
+    _create_config(ask, name, instances, weights, container)
+    _create(ask, "CreateEndpoint", EndpointName=name, EndpointConfigName=name)
+
+
+def update_endpoint(
+    ask: Ask,
+    name: str,
+    config: str,
+    instances: int,
+    weights: Mapping[str, float],
+    container: Json,
+    deployment: Mapping[str, Json] | None,
+) -> None:
+    """Create model and config, each called `config`, and update the endpoint to it."""
+    _create_config(ask, config, instances, weights, container)
+    request: dict[str, Json] = {"DeploymentConfig": dict(deployment)} if deployment is not None else {}
+    change(ask, "UpdateEndpoint", name, {"EndpointName": name, "EndpointConfigName": config, **request})
+
+
+def change(ask: Ask, operation: str, name: str, request: Mapping[str, Json]) -> None:
+    """Change an endpoint that is at rest: that it is in progress then means that an earlier try was carried out."""
+    was_at_rest = ask("DescribeEndpoint", EndpointName=name)["EndpointStatus"] != "Updating"
+    try:
+        ask(operation, **request)
+    except ApiError as error:
+        if "in-progress" not in error.message or not was_at_rest:
+            raise
+
+
+def _create_config(ask: Ask, name: str, instances: int, weights: Mapping[str, float], container: Json) -> None:
     listed: list[Json] = [
         {
             "VariantName": variant,
@@ -34,7 +64,6 @@ def create_endpoint(ask: Ask, name: str, instances: int, weights: Mapping[str, f
     ]
     _create(ask, "CreateModel", ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
     _create(ask, "CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=listed)
-    _create(ask, "CreateEndpoint", EndpointName=name, EndpointConfigName=name)
 
 
 def delete_endpoint(ask: Ask, name: str) -> None:

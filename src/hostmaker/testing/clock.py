@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hostmaker.kit.clock import next_anchor
+
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
+BOOT = "boot"
 
 
 class VirtualClock:
-    """Implements `kit.clock.Clock`. Platform time can jump; steady time only goes on."""
+    """Implements `kit.clock.Clock` with its true rules: the machine's clock can jump, steady time only goes on."""
 
-    def __init__(self, beginning: datetime = BEGINNING) -> None:
+    def __init__(self, beginning: datetime = BEGINNING, scale: float = 1.0) -> None:
         self.seconds = 0.0
-        self._beginning = beginning
+        self.machine = beginning  # what the machine's clock showed at second 0, as it is set now
+        self._anchor = next_anchor(None, scale, BOOT, 0.0, beginning.timestamp())
+
+    @property
+    def scale(self) -> float:
+        """How many seconds of platform time pass in a second."""
+        return self._anchor.scale
 
     def now(self) -> datetime:
         """Platform time: aware, UTC."""
-        return self._beginning + timedelta(seconds=self.seconds)
+        return datetime.fromtimestamp(self._anchor.seconds(self.seconds), UTC)
+
+    def reopen(self) -> None:
+        """Do what a process does that starts: go on from the anchor that is kept."""
+        real = (self.machine + timedelta(seconds=self.seconds)).timestamp()
+        self._anchor = next_anchor(self._anchor, self.scale, BOOT, self.seconds, real)
 
     def steady(self) -> float:
         """Seconds since the beginning."""
@@ -28,5 +42,5 @@ class VirtualClock:
         self.seconds = seconds
 
     def jump(self, by: timedelta) -> None:
-        """Set platform time forward or back, as someone may do to a machine's clock."""
-        self._beginning += by
+        """Set the machine's clock forward or back, as someone may do."""
+        self.machine += by

@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from hostmaker.control.app import operations
+from hostmaker.control.orders import Orders
 from hostmaker.control.services import Services
 from hostmaker.kit.clock import Clock
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.endpoint import Limits
-from hostmaker.ports import CallContext, Objects, Output, Store, StoreUnavailableError
+from hostmaker.ports import Alarms, CallContext, Objects, Output, Store, StoreUnavailableError
 from hostmaker.reconciler.loop import Hands, Reconciler, Timeline
 from hostmaker.testing.faulty_store import FaultyStore
 from hostmaker.testing.hub import FakeHub
@@ -39,6 +40,7 @@ class ControlLife:
         new_id: Callable[[], str],
         told: Timeline,
         between: Callable[[Hands], Hands],
+        alarms: Alarms,
     ) -> None:
         self.hub = hub
         self.store = store
@@ -54,10 +56,12 @@ class ControlLife:
             wake=self.wake,
             facts=hub.seen,
             warn=lambda region, endpoint, members: None,
+            alarms=alarms,
             account=ACCOUNT,
         )
         self._handlers = operations(services)
-        self._reconciler = Reconciler(between(Hands(typed, hub, hub, clock, told)), limits, ACCOUNT, "boot")
+        self.orders = Orders(services)
+        self._reconciler = Reconciler(between(Hands(typed, hub, hub, clock, told, alarms)), limits, ACCOUNT, "boot")
 
     def begin(self) -> None:
         """Tell the world what the records say; raises StoreUnavailableError."""

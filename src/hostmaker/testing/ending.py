@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hostmaker.domain.endpoint import Endpoint, EndpointStatus, MemberPhase
+from hostmaker.planner.groups import groups
 from hostmaker.testing.fleet import FakeFleet
 from hostmaker.testing.gateways import FakeGateways
 
@@ -24,7 +25,8 @@ def state(endpoints: Sequence[Endpoint]) -> dict[str, object]:
     return {
         endpoint.desired.name: (
             endpoint.recorded.status.value,
-            sorted((member.variant, member.phase.value) for member in endpoint.recorded.members),
+            endpoint.recorded.live_fleet.config_name,
+            sorted((member.variant, member.fleet, member.phase.value) for member in endpoint.recorded.members),
             endpoint.recorded.failure_reason,
         )
         for endpoint in endpoints
@@ -35,9 +37,10 @@ def _stays(endpoint: Endpoint) -> bool:
     recorded = endpoint.recorded
     if recorded.status is EndpointStatus.FAILED:
         return not recorded.members
-    wanted = sum(variant.variant.initial_instance_count for variant in endpoint.desired.variants)
+    wanted = sum(group.count for group in groups(endpoint))
     return (
-        recorded.status is EndpointStatus.IN_SERVICE
+        recorded.status in (EndpointStatus.IN_SERVICE, EndpointStatus.UPDATE_ROLLBACK_FAILED)
+        and recorded.begun == endpoint.desired.number
         and len(recorded.members) == wanted
         and all(member.phase is MemberPhase.IN_SERVICE for member in recorded.members)
     )

@@ -6,8 +6,9 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from hostmaker.domain.actions import Action, Forget, Launch, SetStatus, Withdraw
-from hostmaker.domain.endpoint import Endpoint, EndpointStatus
-from hostmaker.planner.endpoint import Limits
+from hostmaker.domain.endpoint import Endpoint, EndpointStatus, fleet_key
+from hostmaker.planner.groups import groups
+from hostmaker.planner.limits import Limits
 from hostmaker.testing.gateways import Outcome
 
 if TYPE_CHECKING:
@@ -39,10 +40,10 @@ class Invariants:
             case Withdraw(ident):
                 self._withdrawn_at.setdefault(ident, at)
             case Launch(variant):
-                if status not in (EndpointStatus.CREATING, EndpointStatus.IN_SERVICE, EndpointStatus.OUT_OF_SERVICE):
+                if status in (EndpointStatus.FAILED, EndpointStatus.DELETING):
                     self._broken.append(f"an instance is launched for an endpoint that is {status.value}")
-                if status is not EndpointStatus.CREATING:
-                    self._count_launch(endpoint, variant, at)
+                if action.is_replacement:
+                    self._count_launch(endpoint, variant, action.fleet, at)
             case Forget(ident):
                 if ident in world.fleet.directories:
                     self._broken.append(f"{ident} is forgotten, and something is left of it")
@@ -52,13 +53,13 @@ class Invariants:
             case _:
                 pass
 
-    def _count_launch(self, endpoint: Endpoint, variant: str, at: float) -> None:
-        launches = self._launches[endpoint.desired.uid, variant]
+    def _count_launch(self, endpoint: Endpoint, variant: str, fleet: int, at: float) -> None:
+        launches = self._launches[endpoint.desired.uid, fleet_key(fleet, variant)]
         launches.append(at)
         while launches[0] <= at - MINUTE_S:
             launches.popleft()
-        wanted = next(v.variant for v in endpoint.desired.variants if v.variant.name == variant)
-        most = max(self._limits.starts_a_minute, wanted.initial_instance_count)
+        wanted = max((group.count for group in groups(endpoint) if group.source == fleet), default=0)
+        most = max(self._limits.starts_a_minute, wanted)
         if len(launches) > most:
             self._broken.append(f"{len(launches)} replacements of {variant} within a minute, {most} are allowed")
 

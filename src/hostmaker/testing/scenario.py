@@ -20,12 +20,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
+from hostmaker.kit.json_value import Json
+from hostmaker.testing import policies
 from hostmaker.testing.machine import Course
 from hostmaker.testing.world import World
 
 RULE = "---"
 COMMANDS = """\
 create NAME [instances=1] [variants=a:3,b:1] [prepare=1.0] [healthy=1.0|never] [exits=0.2,0.2] [fails="words"]
+update NAME CONFIG POLICY [instances=1] [wait=60] [final=0] [percent=33] [back=33] [alarms=a,b]
+                            POLICY is plain, all-at-once, canary, linear or rolling
+alarm NAME STATE            OK, ALARM or INSUFFICIENT_DATA
+order NAME WHAT             pause, resume, promote or rollback the deployment
+scale NAME INSTANCES
 delete NAME
 settle                      let time pass until every endpoint is where it stays
 run SECONDS                 let time pass
@@ -86,6 +93,10 @@ class _Player:
         self._commands: dict[str, Callable[[list[str], dict[str, str]], None]] = {
             "create": self._create,
             "change": lambda words, options: self._change(words[0], options),
+            "update": self._update,
+            "alarm": lambda words, _: self.world.put_alarm(words[0], words[1]),
+            "order": lambda words, _: self.world.order(words[0], words[1]),
+            "scale": lambda words, _: self.world.scale(words[0], int(words[1])),
             "delete": lambda words, _: self.world.delete_endpoint(words[0]),
             "settle": lambda _words, _options: self.world.settle(),
             "run": lambda words, _: self.world.run(float(words[0])),
@@ -121,6 +132,29 @@ class _Player:
         weights = [entry.split(":") for entry in options.pop("variants", "AllTraffic:1").split(",")]
         self._change(words[0], options)
         self.world.create_endpoint(words[0], instances, {name: float(weight) for name, weight in weights})
+
+    def _update(self, words: list[str], options: dict[str, str]) -> None:
+        name, config, policy = words
+        instances, percent = int(options.pop("instances", "1")), int(options.pop("percent", "33"))
+        wait_s, final_s = int(options.pop("wait", "60")), int(options.pop("final", "0"))
+        alarms = [alarm for alarm in options.pop("alarms", "").split(",") if alarm]
+        back = options.pop("back", None)
+        deployment: dict[str, Json] | None
+        match policy:
+            case "plain":
+                deployment = None
+            case "all-at-once":
+                deployment = policies.all_at_once(final_wait_s=final_s, alarms=alarms)
+            case "canary":
+                deployment = policies.canary(percent, wait_s=wait_s, final_wait_s=final_s, alarms=alarms)
+            case "linear":
+                deployment = policies.linear(percent, wait_s=wait_s, final_wait_s=final_s, alarms=alarms)
+            case "rolling":
+                back_percent = int(back) if back else None
+                deployment = policies.rolling(percent, wait_s=wait_s, back_percent=back_percent, alarms=alarms)
+            case _:
+                raise ValueError(f"there is no policy {policy!r}")
+        self.world.update_endpoint(name, config, instances, deployment)
 
     def _change(self, name: str, options: dict[str, str]) -> None:
         course = self._courses.get(name, Course())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.model import Model
@@ -26,6 +27,7 @@ class MemoryStore:
         self._roles: dict[Key, Role] = {}
         self._tags: dict[str, dict[str, str]] = {}  # every resource has an entry
         self._counters: dict[str, int] = {}
+        self._deployments: dict[tuple[Key, str, int], Deployment] = {}
 
     def add_model(self, model: Model, tags: Sequence[tuple[str, str]]) -> None:
         """Keep a new model and its tags; raises NameTakenError."""
@@ -83,18 +85,29 @@ class MemoryStore:
         if desired.uid in self._endpoints:
             self._endpoints[desired.uid] = Endpoint(desired, recorded)
 
-    def record(self, recorded: Recorded, generation: int) -> bool:
+    def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
         """Replace what is recorded if the desired generation still is `generation`; False when it is not."""
         endpoint = self._endpoints.get(recorded.uid)
         if endpoint is None or endpoint.desired.generation != generation:
             return False
         self._endpoints[recorded.uid] = Endpoint(endpoint.desired, recorded)
+        self._keep(endpoint, ended)
         return True
 
-    def forget_endpoint(self, uid: str) -> None:
-        """Drop an endpoint whose deletion is done, and its tags."""
+    def deployments(self, region: str, name: str) -> Sequence[Deployment]:
+        """Give the deployments that have ended, of all endpoints that ever had that name, the oldest first."""
+        return [kept for (of, _, _), kept in self._deployments.items() if of == (region, name.lower())]
+
+    def _keep(self, endpoint: Endpoint, ended: Deployment | None) -> None:
+        if ended is not None:
+            key = (endpoint.desired.region, endpoint.desired.name.lower())
+            self._deployments[key, endpoint.desired.uid, ended.number] = ended
+
+    def forget_endpoint(self, uid: str, ended: Deployment | None = None) -> None:
+        """Drop an endpoint whose deletion is done, and its tags; its deployments stay."""
         endpoint = self._endpoints.pop(uid, None)
         if endpoint is not None:
+            self._keep(endpoint, ended)
             del self._uids[endpoint.desired.region, endpoint.desired.name.lower()]
             del self._tags[endpoint.desired.arn]
 

@@ -16,20 +16,27 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from itertools import count
+from typing import Any
 
 from hostmaker.domain.actions import Action, SetStatus
+from hostmaker.domain.alarm import AlarmState
+from hostmaker.domain.deployment import Deployment, OrderKind
 from hostmaker.domain.endpoint import Endpoint, MemberPhase
+from hostmaker.domain.errors import ApiError
 from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.names import EndpointKey
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.endpoint import Limits
 from hostmaker.ports import Store, StoreUnavailableError
 from hostmaker.reconciler.loop import Hands
+from hostmaker.reconciler.project import green_share
 from hostmaker.testing import client, ending
+from hostmaker.testing.alarms import FakeAlarms
 from hostmaker.testing.clock import VirtualClock
 from hostmaker.testing.control import ACCOUNT, REGION, STORE_RETRY_S, ControlGone, ControlLife
 from hostmaker.testing.crash import Crash, CrashPoints
@@ -43,6 +50,7 @@ from hostmaker.testing.objects import MemoryObjects
 from hostmaker.testing.store import MemoryStore
 
 INVOCATION_LIMIT_S = 60.0
+BROKEN = Course(exits=(0.1, 0.1))
 MOST_AT_ONE_INSTANT = 2000  # steps; a world that needs more turns in a circle
 
 
@@ -76,11 +84,13 @@ class World:
         self.replay = f"World(seed={seed}, crash_at={tuple(sorted(crash_at))})"
         self.chance = random.Random(seed)  # noqa: S311 - repeats a run, keeps no secret
         self.clock = VirtualClock()
+        self.alarms = FakeAlarms(self.clock.now)
         self.points = CrashPoints(crash_at)
         self.timeline: list[tuple[float, str]] = []
         self.limits = limits or Limits()
         self._times = times or Times()
         self._course = course
+        self._broken: set[str] = set()
         self._between = between
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -90,7 +100,7 @@ class World:
         self.disk: Store = MemoryStore() if disk is None else disk
         self.objects = MemoryObjects()
         self.is_full = False
-        self.fleet = FakeFleet(self.clock, lambda spec: self._course(spec), self._node_changed, self._log, self.points)
+        self.fleet = FakeFleet(self.clock, self._course_of, self._node_changed, self._log, self.points)
         self.gateways = FakeGateways(gateways, ACCOUNT, self.fleet, self.chance, self.clock.steady, self.limits.drain_s)
         self.control: ControlLife | None = None
         self.invariants = Invariants(self.limits)
@@ -124,6 +134,65 @@ class World:
             self.ask, name, instances, variants or {"AllTraffic": 1.0}, {"Image": client.IMAGE, **container}
         )
 
+    def update_endpoint(
+        self,
+        name: str,
+        config: str,
+        instances: int = 1,
+        deployment: Mapping[str, Json] | None = None,
+        variants: dict[str, float] | None = None,
+        **container: Json,
+    ) -> None:
+        """Create a model and a config, both called `config`, and update an endpoint; see `testing.policies`."""
+        weights = variants or {"AllTraffic": 1.0}
+        listed = {"Image": client.IMAGE, **container}
+        client.update_endpoint(self.ask, name, config, instances, weights, listed, deployment)
+
+    def order(self, name: str, kind: str) -> None:
+        """Pause, resume, promote or rollback the deployment of an endpoint by hand; raises ApiError, ControlGone."""
+        if self.control is None:
+            raise ControlGone(f"{kind}: control is away")
+        try:
+            self.control.orders.give(REGION, name, OrderKind(kind))
+        except Crash as crash:
+            self.kill(crash.role)
+            raise ControlGone(f"{kind}: control died") from crash
+
+    def insist(self, name: str, kind: str) -> None:
+        """Give an order again and again until it is answered; that it was carried out already is an answer, too."""
+        while True:
+            try:
+                self.order(name, kind)
+            except (ControlGone, StoreUnavailableError):
+                self.run(0.1)
+            except ApiError:
+                return
+            else:
+                return
+
+    def scale(self, name: str, instances: int, variant: str = "AllTraffic") -> None:
+        """UpdateEndpointWeightsAndCapacities."""
+        wanted: list[Json] = [{"VariantName": variant, "DesiredInstanceCount": instances}]
+        request: dict[str, Json] = {"EndpointName": name, "DesiredWeightsAndCapacities": wanted}
+        client.change(self.ask, "UpdateEndpointWeightsAndCapacities", name, request)
+
+    def break_launches(self, name: str) -> None:
+        """Let every instance of an endpoint that is launched from now on fail, whatever it is."""
+        self.tell(f"{name}: what is launched fails")
+        self._broken.add(name)
+
+    def mend_launches(self, name: str) -> None:
+        """Let instances start again."""
+        self.tell(f"{name}: what is launched goes well")
+        self._broken.discard(name)
+
+    def put_alarm(self, name: str, state: str = "OK", reason: str = "") -> None:
+        """Give a CloudWatch alarm a state; deployments that watch it are told."""
+        self.tell(f"alarm {name} is {state}")
+        self.alarms.put(REGION, name, AlarmState(state), reason)
+        if self.control is not None:
+            self.control.wake()
+
     def delete_endpoint(self, name: str) -> None:
         """Delete an endpoint, its config and its model."""
         client.delete_endpoint(self.ask, name)
@@ -145,6 +214,21 @@ class World:
     def endpoint(self, name: str) -> Endpoint | None:
         """Give an endpoint as it is recorded."""
         return self.disk.endpoint(REGION, name)
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Give what DescribeEndpoint answers."""
+        return self.ask("DescribeEndpoint", EndpointName=name)
+
+    def deployments(self, name: str) -> list[Deployment]:
+        """Give the records of the deployments that have ended, the oldest first."""
+        return list(self.disk.deployments(REGION, name))
+
+    def share_of_green(self, name: str, variant: str = "AllTraffic") -> Fraction:
+        """Give the part of a variant's traffic that the fleet of the deployment under way has."""
+        endpoint = self.endpoint(name)
+        if endpoint is None or endpoint.recorded.deployment is None:
+            return Fraction(0)
+        return green_share(endpoint, variant)
 
     def status(self, name: str) -> str | None:
         """Give its EndpointStatus, or None when there is none of that name."""
@@ -315,10 +399,11 @@ class World:
     def _start_control(self) -> None:
         if self.control is not None:
             return
+        self.clock.reopen()
         store = FaultyStore(self.disk, self.points, lambda: self.is_full)
         hub = FakeHub(self.fleet, self.gateways, self.clock, self._new_link, self.points)
         control = self.control = ControlLife(
-            store, self.objects, hub, self.clock, self.limits, self._new_id, self._told, self._between
+            store, self.objects, hub, self.clock, self.limits, self._new_id, self._told, self._between, self.alarms
         )
         self._guard(lambda: self._begin_control(control))
 
@@ -372,6 +457,9 @@ class World:
             self.after(self._message_s(), lambda: self._connect(f"gateway-{index}"))
 
         self.after(self._draw(self._times.restart_s), start)
+
+    def _course_of(self, spec: InstanceSpec) -> Course:
+        return BROKEN if spec.endpoint in self._broken else self._course(spec)
 
     def _node_changed(self) -> None:
         self._with_hub(lambda hub: hub.hear_node())

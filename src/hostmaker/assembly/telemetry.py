@@ -1,0 +1,160 @@
+"""Joins what is counted and judged: rings, series, alarms, and the CloudWatch operations; and drives them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hostmaker.domain.alarm import StateChange
+from hostmaker.domain.endpoint import Endpoint, MemberPhase
+from hostmaker.domain.messages import NodeUsage
+from hostmaker.domain.metric import Datum, Series
+from hostmaker.kit.clock import PlatformClock
+from hostmaker.kit.files import lock_holder
+from hostmaker.ports import Handler, StoreUnavailableError
+from hostmaker.telemetry.alarm_api import AlarmOperations
+from hostmaker.telemetry.alarm_engine import AlarmEngine
+from hostmaker.telemetry.alarm_schedule import Cadence
+from hostmaker.telemetry.alarm_store import AlarmStore
+from hostmaker.telemetry.metric_api import MetricOperations
+from hostmaker.telemetry.prometheus import prometheus_text
+from hostmaker.telemetry.publish import Publisher, Serving
+from hostmaker.telemetry.rings import Counter
+from hostmaker.telemetry.series import SeriesStore
+from hostmaker.telemetry.usage import usage_data
+
+log = logging.getLogger("hostmaker.telemetry")
+COLLECT_EVERY_S = 0.25
+SWEEP_EVERY_S = 5.0
+RETRY_S = 1.0
+
+
+class Telemetry:
+    """The numbers of this server. One thread: everything here shares one database."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        run_dir: Path,
+        clock: PlatformClock,
+        account: str,
+        endpoints: Callable[[], Sequence[Endpoint]],
+        outstanding: Callable[[Sequence[int]], dict[int, int]],
+        told: Callable[[StateChange], None],
+    ) -> None:
+        """`told` is called for each change of an alarm's state, when it is kept."""
+        rings = run_dir / "rings"
+        self._clock = clock
+        self._account = account
+        self._endpoints = endpoints
+        self._outstanding = outstanding
+        self._due = asyncio.Event()
+        self._series = SeriesStore(data_dir / "metrics.db", clock.seconds)
+        self._counter = Counter(rings, self._series, lambda name: lock_holder(rings / name) is not None, clock.seconds)
+        self._publisher = Publisher(self._series)
+        self._store = AlarmStore(self._series.db)
+        self.alarms = AlarmEngine(
+            self._store, self._series, clock.seconds, told, account, cadence=_cadence(clock.scale), woken=self._due.set
+        )
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        """Give the operations of CloudWatch."""
+        metrics = MetricOperations(self._series, self._clock.seconds, self._account, self._put)
+        alarms = AlarmOperations(self.alarms, self._store, self._clock.now, self._account)
+        return {**metrics.handlers(), **alarms.handlers()}
+
+    def take_usage(self, usage: NodeUsage) -> None:
+        """Take what a node has measured."""
+        data = list(usage_data(usage))
+        self._series.put(data)
+        self.alarms.data_arrived({datum.series for datum in data})
+
+    def prometheus(self) -> str:
+        """Give the page for Prometheus."""
+        return prometheus_text(self._series.totals(), self._serving(), self._concurrent)
+
+    async def run(self) -> None:
+        """Count and judge for ever; what was counted is on disk when this ends."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._collect_for_ever())
+                group.create_task(self._judge_for_ever())
+                group.create_task(self._sweep_for_ever())
+        finally:
+            self._counter.commit()
+            self._series.close()
+
+    async def _collect_for_ever(self) -> None:
+        while True:
+            changed = self._counter.collect()
+            changed |= self._publisher.tick(self._clock.seconds(), self._serving(), self._concurrent)
+            self.alarms.data_arrived(changed)
+            await asyncio.sleep(COLLECT_EVERY_S)
+
+    async def _judge_for_ever(self) -> None:
+        while True:
+            self._due.clear()
+            try:
+                wait_s = self.alarms.look()
+            except StoreUnavailableError as error:
+                log.error("alarms are not judged: %s", error)
+                wait_s = RETRY_S * self._clock.scale
+            try:
+                async with asyncio.timeout(None if wait_s is None else wait_s / self._clock.scale):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            try:
+                self._series.sweep()
+            except StoreUnavailableError as error:
+                log.warning("old metrics are not removed: %s", error)
+
+    def _put(self, data: Sequence[Datum]) -> None:
+        self._series.put(data)
+        self._series.commit()
+        arrived: set[Series] = {datum.series for datum in data}
+        self.alarms.data_arrived(arrived)
+
+    def _serving(self) -> list[Serving]:
+        return [each for endpoint in self._endpoints() for each in serving(endpoint)]
+
+    def _concurrent(self, of: Serving) -> list[int]:
+        slots = [
+            member.slot
+            for endpoint in self._endpoints()
+            if (endpoint.desired.region, endpoint.desired.name) == (of.region, of.endpoint)
+            for member in endpoint.recorded.members
+            if member.variant == of.variant
+            and member.phase is MemberPhase.IN_SERVICE
+            and endpoint.recorded.fleet(member.fleet).config_name == of.config
+        ]
+        counts = self._outstanding(slots)
+        return [counts.get(slot, 0) for slot in slots]
+
+
+def serving(endpoint: Endpoint) -> list[Serving]:
+    """Give what of an endpoint is in service: a variant under a config, since its oldest instance is."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for member in endpoint.recorded.members:
+        if member.phase is MemberPhase.IN_SERVICE:
+            config = endpoint.recorded.fleet(member.fleet).config_name
+            found.setdefault((member.variant, config), []).append(member.since.timestamp())
+    region, name = endpoint.desired.region, endpoint.desired.name
+    return [
+        Serving(region, name, variant, config, len(since), min(since)) for (variant, config), since in found.items()
+    ]
+
+
+def _cadence(scale: float) -> Cadence:
+    """Data are collected four times a real second: with platform time running faster they come later."""
+    late_s = 2 * COLLECT_EVERY_S * scale
+    plain = Cadence()
+    return Cadence(
+        max(plain.minute_delay_s, late_s), max(plain.ten_seconds_delay_s, late_s), max(plain.second_delay_s, late_s)
+    )

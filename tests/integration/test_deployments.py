@@ -1,0 +1,180 @@
+"""Deployments of real processes under load: what is asked for happens, what is bad rolls back, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from soak.load import Load
+
+from hostmaker.testing import policies
+
+from .conftest import Server
+
+BAD_SCRIPT = """
+import numpy
+
+class Bad:
+    def predict(self, rows):
+        raise ValueError("a weight is missing")
+
+def model_fn(model_dir):
+    return Bad()
+"""
+PER_SECOND = 50
+
+
+def update(server: Server, name: str, config: str, deployment: dict[str, Any] | None) -> None:
+    asked = {"DeploymentConfig": deployment} if deployment else {}
+    server.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=config, **asked)
+
+
+def put_alarm(server: Server, name: str, endpoint: str, config: str) -> None:
+    """An alarm on the errors of the new fleet alone, on seconds."""
+    dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic", "EndpointConfigName": config}
+    server.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="AWS/SageMaker",
+        MetricName="InvocationModelErrors",
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        Statistic="Average",
+        Period=1,
+        EvaluationPeriods=2,
+        DatapointsToAlarm=2,
+        Threshold=0.5,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+
+@pytest.fixture
+def load(server: Server) -> Any:
+    """Invoke an endpoint from a moment on; what is wrong with any invocation is told at the end."""
+    loads: list[Load] = []
+
+    def start(endpoint: str) -> Load:
+        ready = {key: str(value) for key, value in server.ready.items()}
+        loads.append(Load(ready, endpoint, PER_SECOND).start())
+        return loads[-1]
+
+    yield start
+    for each in loads:
+        each.stop()
+
+
+def test_a_canary_with_a_bad_model_rolls_back_on_its_alarm(server: Server, load: Any) -> None:
+    server.create("canary", count=3)
+    assert server.wait_while("canary", "Creating")["EndpointStatus"] == "InService"
+    server.create_config("canary-bad", BAD_SCRIPT, count=3)
+    put_alarm(server, "canary-errors", "canary", "canary-bad")
+    running = load("canary")
+    update(server, "canary", "canary-bad", policies.canary(33, wait_s=60, final_wait_s=60, alarms=["canary-errors"]))
+    after = server.wait_while("canary", "Updating", within_s=60)
+    invocations = running.stop()
+    assert after["EndpointStatus"] == "InService"
+    assert after["EndpointConfigName"] == "canary"
+    assert after["FailureReason"].startswith(
+        'Deployment with endpoint configuration "canary-bad" was rolled back: CloudWatch alarm "canary-errors" is in '
+        "ALARM state. Threshold Crossed: 2"
+    )
+    assert "LastDeploymentConfig" in after
+    assert "PendingDeploymentSummary" not in after
+    outcomes = Counter(each.outcome for each in invocations)
+    assert set(outcomes) == {200, 424}, outcomes  # 424: the new model's own errors, and nothing else
+    failed = [each.ended_at for each in invocations if each.outcome == 424]
+    assert failed[-1] - failed[0] < 10  # from the first to the last that reached the new model
+    history = server.client("cloudwatch").describe_alarm_history(
+        AlarmName="canary-errors", HistoryItemType="StateUpdate"
+    )
+    assert "ALARM" in json.dumps([item["HistorySummary"] for item in history["AlarmHistoryItems"]])
+
+
+def test_a_good_canary_takes_over(server: Server, load: Any) -> None:
+    server.create("good", count=2)
+    assert server.wait_while("good", "Creating")["EndpointStatus"] == "InService"
+    server.create_config("good-2", count=2)
+    running = load("good")
+    update(server, "good", "good-2", policies.canary(50, wait_s=2, final_wait_s=1))
+    seen = []
+    while (now := server.client("sagemaker").describe_endpoint(EndpointName="good"))["EndpointStatus"] == "Updating":
+        pending = now.get("PendingDeploymentSummary")
+        if pending:
+            variant = pending["ProductionVariants"][0]
+            seen.append((variant["VariantStatus"][0]["Status"], variant["CurrentInstanceCount"]))
+        time.sleep(0.05)
+    outcomes = Counter(each.outcome for each in running.stop())
+    assert (now["EndpointStatus"], now["EndpointConfigName"]) == ("InService", "good-2")
+    assert "FailureReason" not in now
+    assert set(outcomes) == {200}
+    assert ("Baking", 1) in seen
+    assert ("Baking", 2) in seen
+    assert {status for status, _ in seen} <= {"Creating", "ActivatingTraffic", "Baking"}
+
+
+def test_a_rolling_deployment_loses_nothing(server: Server, load: Any) -> None:
+    server.create("rolled", count=3)
+    assert server.wait_while("rolled", "Creating")["EndpointStatus"] == "InService"
+    server.create_config("rolled-2", count=3)
+    running = load("rolled")
+    update(server, "rolled", "rolled-2", policies.rolling(33, wait_s=1))
+    after = server.wait_while("rolled", "Updating", within_s=60)
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", "rolled-2")
+    assert {each.outcome for each in running.stop()} == {200}
+
+
+def test_a_model_that_cannot_start_changes_nothing(server: Server, load: Any) -> None:
+    server.create("kept", count=1)
+    assert server.wait_while("kept", "Creating")["EndpointStatus"] == "InService"
+    server.create_config("kept-broken", "def model_fn(model_dir):\n    raise SystemExit(7)\n")
+    running = load("kept")
+    update(server, "kept", "kept-broken", None)
+    after = server.wait_while("kept", "Updating", within_s=60)
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", "kept")
+    assert "did not pass the ping health check" in after["FailureReason"]
+    assert {each.outcome for each in running.stop()} == {200}
+    server.create_config("kept-2")
+    update(server, "kept", "kept-2", None)
+    after = server.wait_while("kept", "Updating", within_s=60)
+    assert (after["EndpointStatus"], after["EndpointConfigName"]) == ("InService", "kept-2")
+    assert "FailureReason" not in after
+
+
+def test_weights_and_capacities(server: Server) -> None:
+    server.create("scaled", count=1)
+    assert server.wait_while("scaled", "Creating")["EndpointStatus"] == "InService"
+    sagemaker = server.client("sagemaker")
+    wanted = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 3, "DesiredWeight": 5.0}]
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName="scaled", DesiredWeightsAndCapacities=wanted)
+    now = sagemaker.describe_endpoint(EndpointName="scaled")
+    assert now["EndpointStatus"] == "Updating"
+    assert now["ProductionVariants"][0]["DesiredInstanceCount"] == 3
+    assert "PendingDeploymentSummary" not in now
+    variant = server.wait_while("scaled", "Updating")["ProductionVariants"][0]
+    assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (3, 5.0)
+    wanted = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 1}]
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName="scaled", DesiredWeightsAndCapacities=wanted)
+    variant = server.wait_while("scaled", "Updating")["ProductionVariants"][0]
+    assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (1, 5.0)
+
+
+def test_what_is_refused_changes_nothing(server: Server) -> None:
+    server.create("refusing", count=1)
+    assert server.wait_while("refusing", "Creating")["EndpointStatus"] == "InService"
+    before = server.client("sagemaker").describe_endpoint(EndpointName="refusing")
+    refusals = (
+        (policies.canary(60, wait_s=1), "Invalid DeploymentConfig: CanarySize is 60 percent"),
+        (policies.canary(10, wait_s=1, alarms=["nowhere"]), 'Could not find CloudWatch alarm "nowhere".'),
+        (policies.all_at_once(final_wait_s=600, limit_s=600), "MaximumExecutionTimeoutInSeconds (600) must be greater"),
+    )
+    for deployment, text in refusals:
+        with pytest.raises(ClientError, match="ValidationException") as refused:
+            update(server, "refusing", "refusing", deployment)
+        assert text in refused.value.response["Error"]["Message"]
+    after = server.client("sagemaker").describe_endpoint(EndpointName="refusing")
+    for shown in (before, after):
+        del shown["ResponseMetadata"]
+    assert after == before
