@@ -25,7 +25,8 @@ def pending_status(endpoint: Endpoint, wanted: DesiredVariant, deployment: Deplo
     if deployment.phase is Phase.LAUNCHING:
         before = deployment.plan.steps[deployment.step - 1].targets[name].green if deployment.step else 0
         return _status("Creating", f"Launching {step.targets[name].green - before} instance(s).", deployment.since)
-    what = f"{_word(step.capacity, active, deployment.plan.sizes[name])} capacity of {_number(deployment, name)} instance(s)."
+    word = _word(step.capacity, active, deployment.plan.sizes[name])
+    what = f"{word} capacity of {_number(deployment, name)} instance(s)."
     if deployment.phase is Phase.ACTIVATING or not step.bake:
         return _status("ActivatingTraffic", f"Activating traffic on {what}", deployment.since)
     bake = f"Baking for {step.bake.total_seconds():.0f} seconds ({step.bake_member}) with traffic enabled on {what}"
