@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections import Counter
 from typing import Any
@@ -13,7 +14,7 @@ from soak.load import Load
 
 from hostmaker.testing import policies
 
-from .conftest import Server
+from .conftest import HOSTMAKER, Server
 
 BAD_SCRIPT = """
 import numpy
@@ -91,6 +92,38 @@ def test_a_canary_with_a_bad_model_rolls_back_on_its_alarm(server: Server, load:
         AlarmName="canary-errors", HistoryItemType="StateUpdate"
     )
     assert "ALARM" in json.dumps([item["HistorySummary"] for item in history["AlarmHistoryItems"]])
+
+
+def ask(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [HOSTMAKER, *words, "--data-dir", str(server.data_dir)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_line_tells_why_and_takes_orders(server: Server) -> None:
+    server.create("ordered", count=2)
+    assert ask(server, "wait", "ordered").returncode == 0
+    assert "never updated" in ask(server, "deployments", "ordered").stdout
+    refused = ask(server, "deployment", "pause", "ordered")
+    assert (refused.returncode, "no deployment under way" in refused.stderr) == (1, True)
+    server.create_config("ordered-2", count=2)
+    update(server, "ordered", "ordered-2", policies.canary(50, wait_s=600))
+    while "Baking" not in json.dumps(server.client("sagemaker").describe_endpoint(EndpointName="ordered"), default=str):
+        time.sleep(0.05)
+    assert ask(server, "wait", "ordered", "--timeout", "0.1").returncode == 2
+    assert ask(server, "deployment", "pause", "ordered").returncode == 0
+    assert ask(server, "deployment", "rollback", "ordered").returncode == 0
+    waited = ask(server, "wait", "ordered")
+    assert waited.returncode == 1
+    assert "was rolled back: ordered by hand." in waited.stderr
+    shown = ask(server, "deployment", "show", "ordered").stdout
+    assert "RolledBack" in shown
+    assert "step 1  traffic shifted   AllTraffic 1/2" in shown
+    (listed,) = json.loads(ask(server, "deployments", "ordered", "--json").stdout)["deployments"]
+    assert (listed["verdict"], listed["config"]) == ("RolledBack", "ordered-2")
+    update(server, "ordered", "ordered-2", policies.canary(50, wait_s=600, final_wait_s=600))
+    assert ask(server, "deployment", "promote", "ordered").returncode == 0
+    assert ask(server, "wait", "ordered").returncode == 0
+    assert ask(server, "wait", "nowhere").returncode == 1
 
 
 def test_a_good_canary_takes_over(server: Server, load: Any) -> None:

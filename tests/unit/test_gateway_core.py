@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
-from hypothesis.strategies import data, floats, integers, lists, sampled_from
+from hypothesis.strategies import booleans, data, floats, integers, lists, sampled_from
 
 from hostmaker.domain.endpoint_config import RoutingStrategy
 from hostmaker.domain.errors import ModelError, ServiceUnavailable, ValidationError
@@ -117,6 +118,117 @@ def test_an_endpoint_is_known_by_region_and_exact_name() -> None:
             core.find(region, name)
         assert raised.value.message == f"Endpoint {name} of account 123456789012 not found."
         assert raised.value.members == {"ErrorCode": "NO_SUCH_ENDPOINT"}
+
+
+# A variant in a deployment: a route of its name for each config
+
+
+def routes_of(
+    name: str, weight: float, parts: dict[str, tuple[Fraction, int]], first: int = 0
+) -> tuple[VariantRoute, ...]:
+    """Give the routes of one variant; `parts` are share and instances by config."""
+    found = []
+    for config, (share, count) in parts.items():
+        routes = (InstanceRoute(f"{name}-{config}-{n}", first + n, f"/run/{config}-{n}.sock") for n in range(count))
+        found.append(VariantRoute(name, weight, RANDOM, tuple(routes), config, share))
+        first += count
+    return tuple(found)
+
+
+def shifting(green: Fraction, old: int = 3, new: int = 3, weight: float = 1.0) -> tuple[VariantRoute, ...]:
+    return routes_of("a", weight, {"old": (1 - green, old), "new": (green, new)})
+
+
+SHARES = [Fraction(0), Fraction(1, 10), Fraction(1, 3), Fraction(1, 2), Fraction(2, 3), Fraction(1)]
+
+
+def assert_share(seen: Counter[str], name: str, share: float) -> None:
+    """Five standard deviations; what has no share never comes, and what has all always."""
+    draws = sum(seen.values())
+    assert abs(seen[name] / draws - share) <= 5 * (share * (1 - share) / draws) ** 0.5
+
+
+@settings(max_examples=25, deadline=None)
+@given(sampled_from(SHARES), sampled_from([0.1, 1.0, 7.5]), integers(0, 2**32), booleans())
+def test_configs_share_the_traffic_of_their_variant(green: Fraction, weight: float, seed: int, targeted: bool) -> None:
+    core, _ = core_of(*shifting(green, weight=weight), chance=random.Random(seed).random)
+    seen = Counter(begin(core, "a" if targeted else None).variant.config for _ in range(4000))
+    assert_share(seen, "new", float(green))
+    assert set(seen) <= {"old", "new"}
+
+
+@settings(max_examples=25, deadline=None)
+@given(sampled_from(SHARES), sampled_from([0.0, 0.5, 1.0, 3.0]), integers(0, 2**32))
+def test_shares_leave_the_weights_of_variants_as_they_are(green: Fraction, weight: float, seed: int) -> None:
+    core, _ = core_of(*shifting(green), variant("b", weight, 2, first=9), chance=random.Random(seed).random)
+    seen = Counter(f"{each.name} {each.config}".strip() for each in (begin(core).variant for _ in range(4000)))
+    total = 1.0 + weight
+    assert_share(seen, "a new", float(green) / total)
+    assert_share(seen, "a old", float(1 - green) / total)
+    assert_share(seen, "b", weight / total)
+
+
+def test_the_target_is_served_under_the_config_that_the_draw_says() -> None:
+    draws = iter([0.0, 0.0, 0.66, 0.0, 0.67, 0.0, 0.99, 0.0])  # the config, then the instance
+    core, _ = core_of(*shifting(Fraction(1, 3)), chance=lambda: next(draws))
+    assert [begin(core, "a").variant.config for _ in range(4)] == ["old", "old", "new", "new"]
+
+
+@pytest.mark.parametrize("target", [None, "a"])
+@pytest.mark.parametrize(("old", "new", "serving"), [(0, 2, "new"), (2, 0, "old"), (1, 0, "old")])
+def test_a_config_without_an_instance_is_stood_in_for_by_the_other(
+    target: str | None, old: int, new: int, serving: str
+) -> None:
+    core, row = core_of(*shifting(Fraction(1, 2), old, new), variant("b", 0.0, 2, first=9))
+    choices = [begin(core, target) for _ in range(100)]
+    assert {choice.variant.config for choice in choices} == {serving}
+    assert {choice.instance.ident.rpartition("-")[0] for choice in choices} == {f"a-{serving}"}
+    assert sum(row) == 100
+    for choice in choices:
+        core.end(choice)
+    assert not any(row)
+
+
+@pytest.mark.parametrize("target", [None, "a"])
+def test_without_an_instance_under_any_config_the_variant_is_unavailable(target: str | None) -> None:
+    core, row = core_of(*shifting(Fraction(1, 2), 0, 0), variant("b", 0.0, 2, first=9))
+    for _ in range(20):
+        with pytest.raises(ServiceUnavailable, match="Variant a of endpoint e has no instance in service"):
+            begin(core, target)
+    assert not any(row)
+
+
+@pytest.mark.parametrize("config", ["old", "new"])
+def test_a_retry_stays_under_the_same_config(config: str) -> None:
+    core, _ = core_of(*shifting(Fraction(0 if config == "old" else 1)))
+    choice = begin(core)
+    seen = [choice.instance.ident]
+    while core.retry(choice, Failure.REFUSED):
+        seen.append(choice.instance.ident)
+    assert sorted(seen) == [f"a-{config}-0", f"a-{config}-1", f"a-{config}-2"]
+
+
+def test_a_retry_stays_under_its_config_in_a_newer_table_too() -> None:
+    core, row = core_of(*shifting(Fraction(1, 3)), chance=lambda: 0.0)
+    choice = begin(core)
+    assert choice.variant.config == "old"
+    core.table = CompiledTable(table(*shifting(Fraction(2, 3)), version=2), FakePeer, core.table)
+    assert core.retry(choice, Failure.REFUSED)
+    assert choice.instance.ident.startswith("a-old-")
+    gone = routes_of("a", 1.0, {"new": (Fraction(1), 3)}, first=3)
+    core.table = CompiledTable(table(*gone, version=3), FakePeer, core.table)
+    assert core.retry(choice, Failure.REFUSED)  # nothing is left of its own
+    assert choice.instance.ident.startswith("a-new-")
+    assert sum(row) == 1
+
+
+def test_connections_are_kept_while_traffic_shifts() -> None:
+    before = CompiledTable(table(*shifting(Fraction(1, 3))), FakePeer)
+    known = before.endpoints["us-east-1", "e"].instances()
+    after = CompiledTable(table(*shifting(Fraction(2, 3)), version=2), FakePeer, before)
+    assert after.endpoints["us-east-1", "e"].instances() == known
+    assert not any(each.peer.is_retired for each in known.values())
+    assert len(known) == 6
 
 
 # Instances

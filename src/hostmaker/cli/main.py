@@ -19,6 +19,11 @@ app = typer.Typer(
     rich_markup_mode=None,  # help must come at once; rich is imported by the commands that draw tables
 )
 
+deployment = typer.Typer(help="Look at one deployment of an endpoint, or take it in hand.", no_args_is_help=True)
+app.add_typer(deployment, name="deployment")
+
+EndpointName = Annotated[str, typer.Argument(help="Name of the endpoint.")]
+Region = Annotated[Optional[str], typer.Option(help="Of the endpoint; the server's when left out.")]  # noqa: UP045
 DataDir = Annotated[Optional[Path], typer.Option("--data-dir", help="Where everything is kept.")]  # noqa: UP045
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -114,6 +119,74 @@ def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from hostmaker.cli.doctor import examine
 
     examine(_directory(data_dir), as_json)
+
+
+@app.command()
+def deployments(
+    endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """List the deployments of an endpoint: from which config to which, how each ended, and why."""
+    from hostmaker.cli.deployments import show_deployments
+
+    show_deployments(_directory(data_dir), endpoint, region, as_json)
+
+
+@deployment.command()
+def show(
+    endpoint: EndpointName,
+    number: Annotated[Optional[int], typer.Argument(help="The newest when left out.")] = None,  # noqa: UP045
+    region: Region = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one deployment: every step with its time and share, and the cause of a rollback with its evidence."""
+    from hostmaker.cli.deployments import show_deployment
+
+    show_deployment(_directory(data_dir), endpoint, number, region, as_json)
+
+
+@deployment.command()
+def pause(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Hold the deployment where it is; alarms still roll it back."""
+    _order(endpoint, "pause", region, data_dir, as_json)
+
+
+@deployment.command()
+def resume(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Go on where it was held: a bake is as long as it would have been."""
+    _order(endpoint, "resume", region, data_dir, as_json)
+
+
+@deployment.command()
+def promote(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Go through to the new config now: no more bakes, and alarms count no more; health still does."""
+    _order(endpoint, "promote", region, data_dir, as_json)
+
+
+@deployment.command()
+def rollback(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Go back to the old config now."""
+    _order(endpoint, "rollback", region, data_dir, as_json)
+
+
+def _order(endpoint: str, order: str, region: str | None, data_dir: Path | None, as_json: bool) -> None:
+    from hostmaker.cli.deployments import give_order
+
+    give_order(_directory(data_dir), endpoint, order, region, as_json)
+
+
+@app.command()
+def wait(
+    endpoint: EndpointName,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 3600.0,
+    region: Region = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Wait until nothing is under way. Exit code 1, with the cause, when the last deployment was rolled back."""
+    from hostmaker.cli.wait import wait_for
+
+    wait_for(_directory(data_dir), endpoint, timeout, region, as_json)
 
 
 @app.command()

@@ -71,14 +71,15 @@ def _wait(is_done: Any, what: str) -> None:
         time.sleep(0.05)
 
 
-def ask_control(data_dir: Path, target: str) -> Any:
-    """GET a path of the management API's own pages over control's unix socket; ends the command when it is away."""
+def ask_control(data_dir: Path, target: str, method: str = "GET") -> Any:
+    """Ask for a page of control's own over its unix socket; ends the command when it is away."""
     read_ready(data_dir)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(10)
         try:
             client.connect(str(Settings(str(data_dir)).run / "control.sock"))
-            client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            client.sendall(head.encode())
             received = b"".join(iter(lambda: client.recv(65536), b""))
         except OSError as error:
             typer.echo(f"Control does not answer ({error}); it is being started again. Try once more.", err=True)

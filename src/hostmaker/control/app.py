@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hostmaker.control.deployment_pages import deployment_routes
 from hostmaker.control.endpoint_configs import EndpointConfigs
 from hostmaker.control.endpoints import Endpoints, list_monitoring_schedules
 from hostmaker.control.models import Models
@@ -64,6 +65,7 @@ def management_app(
             Route("/metrics", metrics),
             Route("/_hostmaker/health", health),
             Route("/_hostmaker/status", status),
+            *deployment_routes(services),
             Route("/{path:path}", manage, methods=METHODS),
         ]
     )

@@ -1,0 +1,124 @@
+"""`hostmaker deployments` and `hostmaker deployment`: what was deployed, how it went and why; and orders by hand."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hostmaker.cli.server import ask_control, read_ready
+
+UNDER_WAY = "under way"
+
+
+def records(data_dir: Path, endpoint: str, region: str | None) -> dict[str, Any]:
+    """Ask control for an endpoint's deployments; ends the command with a sentence when there is no such endpoint."""
+    region = region or str(read_ready(data_dir)["region"])
+    return _checked(ask_control(data_dir, f"/_hostmaker/deployments/{region}/{endpoint}"))
+
+
+def show_deployments(data_dir: Path, endpoint: str, region: str | None, as_json: bool) -> None:
+    """Print a line for each deployment, the oldest first."""
+    found = records(data_dir, endpoint, region)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    if not found["deployments"]:
+        typer.echo(f"Endpoint {endpoint} has been created, and never updated.")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=250)  # what reads a pipe wants whole names
+    table = Table("number", "from", "to", "began", "took", "verdict", "because", box=None)
+    for each in found["deployments"]:
+        cause = (each.get("cause") or {}).get("reason", "")
+        verdict = each.get("verdict") or UNDER_WAY
+        table.add_row(
+            str(each["number"]),
+            each["config_before"],
+            each["config"],
+            each["started"][:19],
+            _took(each),
+            verdict,
+            cause,
+        )
+    console.print(table)
+
+
+def show_deployment(data_dir: Path, endpoint: str, number: int | None, region: str | None, as_json: bool) -> None:
+    """Print the whole record of one deployment, the newest when no number is given."""
+    found = records(data_dir, endpoint, region)["deployments"]
+    chosen = [each for each in found if number in (None, each["number"])]
+    if not chosen:
+        numbers = ", ".join(str(each["number"]) for each in found) or "none"
+        typer.echo(
+            f"Endpoint {endpoint} has no deployment {number if number is not None else ''}: {numbers}.", err=True
+        )
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(json.dumps(chosen[-1], indent=1))
+        return
+    for line in _told(chosen[-1]):
+        typer.echo(line)
+
+
+def give_order(data_dir: Path, endpoint: str, order: str, region: str | None, as_json: bool) -> None:
+    """Order something of the deployment under way."""
+    region = region or str(read_ready(data_dir)["region"])
+    told = _checked(ask_control(data_dir, f"/_hostmaker/deployments/{region}/{endpoint}/{order}", "POST"))
+    deployment = told["deployment"]
+    typer.echo(
+        json.dumps(told)
+        if as_json
+        else f"Ordered: {order} of deployment {deployment['number']} of {endpoint} to {deployment['config']}. "
+        f"See: hostmaker deployment show {endpoint}"
+    )
+
+
+def _checked(document: Any) -> dict[str, Any]:
+    if "error" in document:
+        typer.echo(document["error"], err=True)
+        raise typer.Exit(1)
+    return dict(document)
+
+
+def _told(each: dict[str, Any]) -> list[str]:
+    verdict = each.get("verdict") or UNDER_WAY
+    lines = [
+        f"Deployment {each['number']}: from {each['config_before']} to {each['config']}, {verdict}",
+        f"  began {each['started'][:19]}, took {_took(each)}, {len(each['plan']['steps'])} step(s)"
+        + (f", watched by {', '.join(each['alarms'])}" if each["alarms"] else ""),
+    ]
+    for event in each.get("events", ()):
+        shares = ", ".join(f"{name} {share}" for name, share in event["shares"].items())
+        lines.append(f"  {event['at'][11:23]}  step {event['step'] + 1}  {event['what']:<16}  {shares}  {event['why']}")
+    return lines + _cause(each.get("cause"))
+
+
+def _cause(cause: dict[str, Any] | None) -> list[str]:
+    """Tell why it was rolled back, with the evidence."""
+    if cause is None:
+        return []
+    lines = ["Rolled back because:", f"  {cause['reason']}"]
+    if evidence := cause.get("evidence"):
+        lines.append(f"  datapoints: {evidence}")
+    if failure := cause.get("failure"):
+        how = failure.get("signal") or failure.get("exit_code")
+        lines.append(
+            f"  instance {cause['instance_id']}: {failure['cause']}" + (f" ({how})" if how is not None else "")
+        )
+        lines += [f"    {line}" for line in failure.get("log_tail", ())]
+    return lines
+
+
+def _took(each: dict[str, Any]) -> str:
+    if not each.get("ended"):
+        return ""
+    seconds = (datetime.fromisoformat(each["ended"]) - datetime.fromisoformat(each["started"])).total_seconds()
+    return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,45 @@
+"""The command line's pages of deployments, as JSON: their records, and orders for the one under way."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hostmaker.control.orders import Orders
+from hostmaker.control.services import Services
+from hostmaker.domain.deployment import OrderKind
+from hostmaker.domain.errors import ValidationException
+from hostmaker.kit.codec import encode
+
+
+def deployment_routes(services: Services) -> list[Route]:
+    """Give the routes of the pages."""
+    orders = Orders(services)
+
+    async def deployments(request: Request) -> Response:
+        region, name = request.path_params["region"], request.path_params["endpoint"]
+        endpoint = services.store.endpoint(region, name)
+        ended = list(services.store.deployments(region, name))
+        under_way = endpoint.recorded.deployment if endpoint is not None else None
+        if endpoint is None and not ended:
+            return _refusal(f'There is no endpoint "{name}" in region {region}, and no deployment of one.')
+        status = endpoint.recorded.status.value if endpoint is not None else None
+        reason = endpoint.recorded.failure_reason if endpoint is not None else None
+        shown = [encode(each) for each in (*ended, *((under_way,) if under_way is not None else ()))]
+        return JSONResponse({"status": status, "failure_reason": reason, "deployments": shown})
+
+    async def order(request: Request) -> Response:
+        region, name = request.path_params["region"], request.path_params["endpoint"]
+        try:
+            deployment = orders.give(region, name, OrderKind(request.path_params["order"]))
+        except ValidationException as error:
+            return _refusal(error.message)
+        return JSONResponse({"deployment": encode(deployment)})
+
+    path = "/_hostmaker/deployments/{region}/{endpoint}"
+    return [Route(path, deployments), Route(path + "/{order}", order, methods=["POST"])]
+
+
+def _refusal(message: str) -> Response:
+    return JSONResponse({"error": message}, status_code=400)
