@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,6 +125,40 @@ def test_the_command_line_tells_why_and_takes_orders(server: Server) -> None:
     assert ask(server, "deployment", "promote", "ordered").returncode == 0
     assert ask(server, "wait", "ordered").returncode == 0
     assert ask(server, "wait", "nowhere").returncode == 1
+
+
+def test_a_plan_shows_what_would_be_done(server: Server, tmp_path: Path) -> None:
+    server.create("planned", count=3)
+    assert server.wait_while("planned", "Creating")["EndpointStatus"] == "InService"
+    before = server.client("sagemaker").describe_endpoint(EndpointName="planned")
+    file = tmp_path / "deployment.json"
+    file.write_text(json.dumps(policies.linear(33, wait_s=60, final_wait_s=30)))
+    words = ("plan", "--endpoint", "planned", "--config", "planned", "--deployment-config", str(file))
+    told = ask(server, *words)
+    assert told.returncode == 0, told.stderr
+    assert "blue/green LINEAR, 3 step(s)" in told.stdout
+    plan = json.loads(ask(server, *words, "--json").stdout)
+    assert [step["share"]["AllTraffic"] for step in plan["steps"]] == ["1/3", "2/3", "3/3"]
+    assert (plan["peak"], plan["least_s"]) == (6, 150)
+    server.client("cloudwatch").put_metric_alarm(
+        AlarmName="no-data",
+        Namespace="N",
+        MetricName="M",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    file.write_text(json.dumps(policies.canary(33, wait_s=60, alarms=["no-data", "nowhere"])))
+    told = ask(server, *words)
+    assert told.returncode == 1
+    assert 'alarm "no-data" has no data' in told.stderr
+    assert 'alarm "nowhere" does not exist' in told.stderr
+    file.write_text(json.dumps(policies.canary(90, wait_s=60)))
+    assert "would be refused: Invalid DeploymentConfig: CanarySize is 90 percent" in ask(server, *words).stderr
+    after = server.client("sagemaker").describe_endpoint(EndpointName="planned")
+    assert after["LastModifiedTime"] == before["LastModifiedTime"]
 
 
 def test_a_good_canary_takes_over(server: Server, load: Any) -> None:

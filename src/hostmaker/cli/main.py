@@ -176,6 +176,24 @@ def _order(endpoint: str, order: str, region: str | None, data_dir: Path | None,
 
 
 @app.command()
+def plan(
+    endpoint: Annotated[str, typer.Option(help="Name of the endpoint.")],
+    config: Annotated[str, typer.Option(help="Name of the endpoint config to deploy.")],
+    deployment_config: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="JSON of a DeploymentConfig; all at once when left out.", exists=True),
+    ] = None,
+    region: Region = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what an update would do, and what would stop it; nothing is done. Exit code 1 when something would."""
+    from hostmaker.cli.plan import show_plan
+
+    show_plan(_directory(data_dir), endpoint, config, deployment_config, region, as_json)
+
+
+@app.command()
 def wait(
     endpoint: EndpointName,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 3600.0,

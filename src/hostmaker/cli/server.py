@@ -71,15 +71,15 @@ def _wait(is_done: Any, what: str) -> None:
         time.sleep(0.05)
 
 
-def ask_control(data_dir: Path, target: str, method: str = "GET") -> Any:
+def ask_control(data_dir: Path, target: str, method: str = "GET", body: bytes = b"") -> Any:
     """Ask for a page of control's own over its unix socket; ends the command when it is away."""
     read_ready(data_dir)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(10)
         try:
             client.connect(str(Settings(str(data_dir)).run / "control.sock"))
-            head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            client.sendall(head.encode())
+            client.sendall(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode())
+            client.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
             received = b"".join(iter(lambda: client.recv(65536), b""))
         except OSError as error:
             typer.echo(f"Control does not answer ({error}); it is being started again. Try once more.", err=True)

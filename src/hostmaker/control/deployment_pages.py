@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hostmaker.control.orders import Orders
 from hostmaker.control.services import Services
+from hostmaker.control.updates import Updates
 from hostmaker.domain.deployment import OrderKind
-from hostmaker.domain.errors import ValidationException
+from hostmaker.domain.errors import ApiError, ValidationException
 from hostmaker.kit.codec import encode
+from hostmaker.ports import CallContext
+from hostmaker.wire.request import parse
 
 
 def deployment_routes(services: Services) -> list[Route]:
     """Give the routes of the pages."""
-    orders = Orders(services)
+    orders, updates = Orders(services), Updates(services)
 
     async def deployments(request: Request) -> Response:
         region, name = request.path_params["region"], request.path_params["endpoint"]
@@ -37,8 +42,23 @@ def deployment_routes(services: Services) -> list[Route]:
             return _refusal(error.message)
         return JSONResponse({"deployment": encode(deployment)})
 
+    async def plan(request: Request) -> Response:
+        asked = await request.json()
+        ctx = CallContext(asked["region"], services.account, "", "plan")
+        try:
+            # Through the wire, so that it is refused what UpdateEndpoint is refused.
+            body = json.dumps(asked["request"]).encode()
+            call = parse("POST", "/", "", {"x-amz-target": "SageMaker.UpdateEndpoint"}, body, None)
+            return JSONResponse({"plan": encode(updates.plan(ctx, call.input))})
+        except ApiError as error:
+            return _refusal(error.message)
+
     path = "/_hostmaker/deployments/{region}/{endpoint}"
-    return [Route(path, deployments), Route(path + "/{order}", order, methods=["POST"])]
+    return [
+        Route("/_hostmaker/plan", plan, methods=["POST"]),
+        Route(path, deployments),
+        Route(path + "/{order}", order, methods=["POST"]),
+    ]
 
 
 def _refusal(message: str) -> Response:

@@ -20,6 +20,7 @@ from hostmaker.control.services import Services
 from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, RequestKind, Snapshot
 from hostmaker.domain.errors import ValidationException
 from hostmaker.kit.json_value import Json
+from hostmaker.planner.preview import Preview, preview
 from hostmaker.ports import CallContext, Output
 from hostmaker.wire.members import check_members
 
@@ -38,6 +39,32 @@ class Updates:
         declared = check_members("UpdateEndpoint", request, self._services.strict)
         endpoint = find_endpoint(self._services, ctx, str(request["EndpointName"]))
         _check_status(endpoint)
+        changed = self._changed(ctx, endpoint, request)
+        self._check_alarms(ctx, changed.guardrails.alarms)
+        self._put(endpoint, changed)
+        warn(self._services, ctx.region, endpoint.desired.name, (*declared, *declared_members(changed.target)))
+        return {"EndpointArn": endpoint.desired.arn}
+
+    def plan(self, ctx: CallContext, request: dict[str, Json]) -> Preview:
+        """Show what UpdateEndpoint would do with the same request, and what would stop it; nothing is done.
+
+        Raises ValidationException for what UpdateEndpoint refuses, whatever the state of the endpoint.
+        """
+        check_members("UpdateEndpoint", request, self._services.strict)
+        endpoint = find_endpoint(self._services, ctx, str(request["EndpointName"]))
+        changed = self._changed(ctx, endpoint, request)
+        stops = []
+        try:
+            _check_status(endpoint)
+        except ValidationException as error:
+            stops.append(error.message)
+        before = {variant.name: variant.instances for variant in endpoint.recorded.live_fleet.variants}
+        after = {variant.name: variant.instances for variant in changed.target.variants}
+        readings = self._services.alarms.readings(ctx.region, changed.guardrails.alarms)
+        return preview(changed.guardrails, before, after, readings, tuple(stops))
+
+    def _changed(self, ctx: CallContext, endpoint: Endpoint, request: dict[str, Json]) -> Desired:
+        """Give what an UpdateEndpoint asks for; raises ValidationException for what cannot be."""
         live = endpoint.recorded.live_fleet
         find_config(self._services, ctx, live.config_name)  # as in the service, an update needs the present one
         config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
@@ -45,19 +72,14 @@ class Updates:
         sent = _deployment_config(request, endpoint.desired)
         before = {variant.name: variant.instances for variant in live.variants}
         after = {variant.name: variant.instances for variant in target.variants}
-        guardrails = check_guardrails(read_guardrails(sent), sent or {}, before, after)
-        self._check_alarms(ctx, guardrails.alarms)
-        changed = replace(
+        return replace(
             endpoint.desired,
             target=target,
             kind=RequestKind.UPDATE,
-            guardrails=guardrails,
+            guardrails=check_guardrails(read_guardrails(sent), sent or {}, before, after),
             deployment_config=sent,
             order=None,
         )
-        self._put(endpoint, changed)
-        warn(self._services, ctx.region, endpoint.desired.name, (*declared, *declared_members(target)))
-        return {"EndpointArn": endpoint.desired.arn}
 
     def scale(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """UpdateEndpointWeightsAndCapacities: members that are not given are kept."""
