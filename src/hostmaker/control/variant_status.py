@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hostmaker.domain.deployment import Capacity, Deployment, Phase
 from hostmaker.domain.endpoint import DesiredVariant, Endpoint, EndpointStatus, Member, MemberPhase
+from hostmaker.planner.draft import draft
 
 LEAVING = (MemberPhase.WITHDRAWN, MemberPhase.STOPPED)
 
@@ -15,9 +16,9 @@ def pending_status(endpoint: Endpoint, wanted: DesiredVariant, deployment: Deplo
     """Give the status of a variant that is being deployed."""
     name = wanted.name
     if deployment is None:
-        is_created = endpoint.recorded.status is EndpointStatus.CREATING
-        since = endpoint.desired.created if is_created else endpoint.recorded.modified
-        return _status("Creating", f"Launching {wanted.instances} instance(s).", since)
+        if endpoint.recorded.status is EndpointStatus.CREATING:
+            return _status("Creating", f"Launching {wanted.instances} instance(s).", endpoint.desired.created)
+        return _status("Creating", f"Launching {_first(endpoint, name)} instance(s).", endpoint.recorded.modified)
     if deployment.cause is not None:
         green = sum(m.fleet == deployment.number and m.variant == name for m in endpoint.recorded.members)
         return _status("Deleting", f"Terminating {green} instance(s).", deployment.since)
@@ -51,6 +52,14 @@ def live_status(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, object]
     if launching and deployment.cause is not None:
         shown.append(_launching(launching))
     return {"VariantStatus": shown} if shown else {}
+
+
+def _first(endpoint: Endpoint, variant: str) -> int:
+    """Count what the deployment that is about to begin will launch first."""
+    desired = endpoint.desired
+    blue = {each.name: each.instances for each in endpoint.recorded.live_fleet.variants}
+    green = {each.name: each.instances for each in desired.target.variants}
+    return draft(desired.guardrails, blue, green).steps[0].targets[variant].green
 
 
 def _scaling(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, object]:
