@@ -15,7 +15,7 @@ from rich.table import Table
 from tests.integration.conftest import Server
 
 from soak.processes import House, Report, attack
-from soak.simulation import Runs, every_point, random_pairs, took
+from soak.simulation import Runs, every_point, every_point_of_deployments, random_pairs, took
 
 console = Console()
 
@@ -24,6 +24,7 @@ def main() -> None:
     """Run everything and print what it says."""
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="worlds in which every crash point is tried")
+    parser.add_argument("--deployment-seeds", type=int, default=10, help="worlds with every point of each deployment")
     parser.add_argument("--pairs", type=int, default=10_000, help="of random crash points")
     parser.add_argument("--kills", type=int, default=30, help="of real processes under load")
     parser.add_argument("--per-second", type=float, default=200.0, help="requests while they are killed")
@@ -34,18 +35,31 @@ def main() -> None:
     ends_at = time.monotonic() + arguments.most_minutes * 60
     report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
     pairs = _simulate("pairs of crash points, hundreds", random_pairs(arguments.pairs), ends_at)
+    deployments = _simulate(
+        "seeds with every crash point of deployments", every_point_of_deployments(arguments.deployment_seeds), ends_at
+    )
     points = _simulate("seeds with every crash point", every_point(arguments.seeds), ends_at)
     table = Table("what", "number", "broken", box=None)
-    for name, runs in (("crash at every point", points), ("crashes at two random points", pairs)):
+    told = {
+        "crash at every point": points,
+        "crash at every point of deployments": deployments,
+        "crashes at two random points": pairs,
+    }
+    for name, runs in told.items():
         table.add_row(name, f"{runs.number:,}", str(len(runs.broken)))
     if report is not None:
         _tell(report)
         table.add_row("invocations under fire", f"{report.invocations:,}", str(len(report.unexplained)))
         table.add_row("processes killed", str(len(report.kills)), f"{len(report.left)} left behind")
     console.print(table)
-    for text in (*points.broken, *pairs.broken)[:10]:
+    for text in (*points.broken, *deployments.broken, *pairs.broken)[:10]:
         console.print(text, highlight=False)
-    is_broken = points.broken or pairs.broken or (report is not None and (report.unexplained or report.left))
+    is_broken = (
+        points.broken
+        or deployments.broken
+        or pairs.broken
+        or (report is not None and (report.unexplained or report.left))
+    )
     sys.exit(1 if is_broken else 0)
 
 

@@ -16,11 +16,12 @@ import typer
 
 from hostmaker.cli.server import ask_control
 from hostmaker.fleet.watch import process
-from hostmaker.planner.endpoint import Limits
+from hostmaker.planner.limits import Limits
 from soak.load import Invocation, Load
 
 VICTIMS = ("control", "node", "gateway", "instance", "keeper", "store")
 WHOLE_WITHIN_S = 60.0
+MINUTE_S = 61.0
 SETTLED_S = Limits().settled_s + 1.0
 NEAR_S = 0.25  # between the signal, what it does to connections, and what we see of it
 
@@ -99,6 +100,7 @@ def attack(house: House, endpoint: str, kills: int, per_second: float, seed: int
     try:
         for victim in victims:
             time.sleep(chance.uniform(0.3, 1.5))
+            _make_room(house, victim, done)
             done.append(_kill(house, victim, chance))
         time.sleep(1.0)
     finally:
@@ -112,13 +114,32 @@ def attack(house: House, endpoint: str, kills: int, per_second: float, seed: int
     return report
 
 
+def _make_room(house: House, victim: str, done: list[Kill]) -> None:
+    """Wait until the minute has room for the replacements: more than ten a minute of a variant would have to wait.
+
+    That bound has tests of its own; here it would only hide how long a replacement takes.
+    """
+    if victim not in ("instance", "keeper"):
+        return
+    size = len(house.pids("instance"))
+    while True:
+        now = time.monotonic()
+        recent = [kill for kill in done if kill.victim in ("instance", "keeper") and now - kill.at < MINUTE_S]
+        starts = sum(1 if kill.victim == "instance" else size for kill in recent)
+        if starts + (1 if victim == "instance" else size) <= Limits().starts_a_minute:
+            return
+        time.sleep(0.5)
+
+
 def _kill(house: House, victim: str, chance: random.Random) -> Kill:
     before = {each: house.pids(each) for each in VICTIMS}
     pid = chance.choice(before[victim])
+    # What has long been in service: where replacements fail again and again, the next one has to wait.
     if victim == "instance":
-        # One that has long been in service: where replacements fail again and again, the next one has to wait.
         pid = max(before[victim], key=_age_s)
         time.sleep(max(0.0, SETTLED_S - _age_s(pid)))
+    elif victim == "keeper":
+        time.sleep(max(0.0, SETTLED_S - min(map(_age_s, before["instance"]))))
     kill = Kill(victim, time.monotonic())
     os.kill(pid, signal.SIGKILL)
     if victim == "control":

@@ -9,9 +9,10 @@ from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
+from tests.simulation.deployment_stories import STORIES as DEPLOYMENTS
 from tests.simulation.stories import STORIES, new_world
 
-from hostmaker.testing.rehearsal import crash, rehearse
+from hostmaker.testing.rehearsal import Story, crash, rehearse
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Runs:
 def every_point(seeds: int) -> Generator[tuple[int, Runs]]:
     """Crash at each point of each story, for each seed; gives the seeds done so far with each result."""
     yield from _spread(_one_seed, [(seed,) for seed in range(seeds)])
+
+
+def every_point_of_deployments(seeds: int) -> Generator[tuple[int, Runs]]:
+    """Crash at each point of each story of a deployment, for each seed."""
+    yield from _spread(_one_seed_of_deployments, [(seed,) for seed in range(seeds)])
 
 
 def random_pairs(pairs: int) -> Generator[tuple[int, Runs]]:
@@ -44,8 +50,16 @@ def _spread(work: object, arguments: list[tuple[int, ...]]) -> Generator[tuple[i
 
 
 def _one_seed(seed: int) -> Runs:
+    return _every_point(STORIES, seed)
+
+
+def _one_seed_of_deployments(seed: int) -> Runs:
+    return _every_point(DEPLOYMENTS, seed)
+
+
+def _every_point(stories: dict[str, Story], seed: int) -> Runs:
     number, broken = 0, []
-    for name, story in STORIES.items():
+    for name, story in stories.items():
         expected = rehearse(story, seed, new_world)
         for point in range(len(expected.points)):
             number += 1
