@@ -88,9 +88,12 @@ class Telemetry:
 
     async def _collect_for_ever(self) -> None:
         while True:
-            changed = self._counter.collect()
-            changed |= self._publisher.tick(self._clock.seconds(), self._serving(), self._concurrent)
-            self.alarms.data_arrived(changed)
+            try:
+                changed = self._counter.collect()
+                changed |= self._publisher.tick(self._clock.seconds(), self._serving(), self._concurrent)
+                self.alarms.data_arrived(changed)
+            except StoreUnavailableError as error:
+                log.error("nothing is counted for now: %s", error)
             await asyncio.sleep(COLLECT_EVERY_S)
 
     async def _judge_for_ever(self) -> None:

@@ -40,10 +40,10 @@ def _check(endpoint: Endpoint, deployment: Deployment, kind: OrderKind) -> None:
     1. Blue is on its way out: the new config is in force. 2. It is on its way back. 3. What was ordered is so already.
     """
     name = endpoint.desired.name
-    if deployment.is_switched:
+    if deployment.is_through:
         raise ValidationException(
-            f'The deployment of endpoint "{name}" has switched to "{deployment.config}"; what is left is the end of '
-            "the old fleet. Update the endpoint again to go back."
+            f'The deployment of endpoint "{name}" has gone through to "{deployment.config}"; what is left is the end '
+            "of the old fleet. Update the endpoint again to go back."
         )
     if deployment.cause is not None:
         raise ValidationException(

@@ -212,6 +212,11 @@ class Deployment:
         return self.way_back or self.plan
 
     @property
+    def is_through(self) -> bool:
+        """Whether the last bake is over: blue is on its way out, and nothing turns back any more."""
+        return self.is_switched or (self.phase is Phase.TERMINATING and self.cause is None)
+
+    @property
     def current(self) -> Step:
         """The step that is being carried out."""
         return self.course.steps[self.step]

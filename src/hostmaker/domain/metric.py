@@ -14,7 +14,7 @@ Dimensions = tuple[tuple[str, str], ...]
 
 GROWTH = 1.02  # of one histogram bucket to the next: a percentile is within 1 % of the true value
 LOG_GROWTH = math.log(GROWTH)
-ZERO = "0"
+ZERO = "zero"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,8 +31,8 @@ class Series:
 class Summary:
     """What is kept of some values: how many, their sum, the least and the greatest, and a histogram.
 
-    The histogram is sparse and mergeable: bucket -> number of values. Bucket `n` holds values in
-    [GROWTH**n, GROWTH**(n+1)), `-n` in front marks negative values, "0" is zero. It is empty for statistic sets whose
+    The histogram is sparse and mergeable: bucket -> number of values. Bucket `5` holds values in
+    [GROWTH**5, GROWTH**6), `n5` those below zero of that size, `zero` the zeros. It is empty for statistic sets whose
     single values were never told; percentiles of such are unknown.
     """
 

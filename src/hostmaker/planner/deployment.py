@@ -58,7 +58,7 @@ def look_again(deployment: Deployment, seen: Observed, limits: Limits) -> list[f
     waits = []
     if deployment.phase is Phase.ACTIVATING:
         waits.append(limits.drain_s - _in_phase_s(deployment, seen) / seen.scale)
-    if deployment.cause is not None or deployment.is_switched:
+    if deployment.cause is not None or deployment.is_through:
         return waits
     if deployment.phase is Phase.BAKING and deployment.paused is None:
         waits.append((deployment.current.bake.total_seconds() - _in_phase_s(deployment, seen)) / seen.scale)
@@ -151,9 +151,9 @@ def _why_back(endpoint: Endpoint, deployment: Deployment, seen: Observed) -> Cau
     """Give the cause to roll back, if there is one.
 
     1. A person has ordered it. 2. An instance of green has failed to start. 3. It has taken too long. 4. An alarm that
-    is watched now is in ALARM, or does not exist any more. Once green is the live fleet, nothing counts.
+    is watched now is in ALARM, or does not exist any more. Once the last bake is over, nothing counts.
     """
-    if deployment.is_switched:
+    if deployment.is_through:
         return None
     told = f'Deployment with endpoint configuration "{deployment.config}" was rolled back'
     order = endpoint.desired.order
@@ -281,7 +281,7 @@ def _is_green_gone(endpoint: Endpoint, deployment: Deployment) -> bool:
 def _obey(endpoint: Endpoint, deployment: Deployment) -> Actions:
     """Carry out the newest order, once."""
     order = endpoint.desired.order
-    if order is None or order.deployment != deployment.number or deployment.is_switched:
+    if order is None or order.deployment != deployment.number or deployment.is_through:
         return
     match order.kind:
         case OrderKind.PAUSE if deployment.paused is None and not deployment.is_promoted:
