@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from hostmaker.reconciler.project import route
 from hostmaker.testing import World
 from hostmaker.testing.policies import all_at_once, canary, linear, rolling
 
@@ -149,3 +151,32 @@ def test_weights_and_capacities() -> None:
     assert row(world)[2] == ("3/6", 1.0, "Scaling out desired instance count to 6.")
     world.settle()
     assert row(world) == ("InService", "fraud", ("6/6", 1.0, None), None, "0")
+
+
+def test_a_share_holds_whatever_the_weights_of_both_configs_are() -> None:
+    world = World(seed=5)
+    world.create_endpoint("fraud", instances=2, variants={"a": 1.0, "b": 1.0})
+    world.settle()
+    world.update_endpoint("fraud", "v2", 2, canary(50, wait_s=60), variants={"a": 3.0, "b": 1.0})
+    world.run(10)
+    endpoint = world.endpoint("fraud")
+    assert endpoint is not None
+    parts = [part for part in route(endpoint).variants if part.name == "a"]
+    weights = [part.weight * part.share for part in parts]
+    assert weights[0] == weights[1]
+    assert sum(part.share for part in parts) == 1
+
+
+def test_a_variant_whose_old_instances_are_lost_keeps_its_traffic() -> None:
+    world = World(seed=5)
+    world.create_endpoint("fraud", instances=2, variants={"a": 1.0, "b": 1.0})
+    world.settle()
+    world.update_endpoint("fraud", "v2", 2, canary(50, wait_s=60), variants={"a": 1.0, "b": 1.0})
+    world.run(10)
+    world.break_launches("fraud")
+    endpoint = world.endpoint("fraud")
+    assert endpoint is not None
+    members = tuple(m for m in endpoint.recorded.members if m.variant != "a" or m.fleet != 0)
+    lost = replace(endpoint, recorded=replace(endpoint.recorded, members=members))
+    shares = [part.share for part in route(lost).variants if part.name == "a"]
+    assert shares == [1]

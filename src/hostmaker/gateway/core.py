@@ -219,7 +219,13 @@ class Core(Generic[P]):
         """Give the variant of that name; under which config, by their shares."""
         for variant in endpoint.variants:
             if variant.name == name:
-                if variant.others and self._random() >= variant.share:
-                    return variant.others[0]
-                return variant
+                return self._by_share(variant) if variant.others else variant
         raise ValidationError(f"Variant {name} not found for endpoint {endpoint.name}.")
+
+    def _by_share(self, variant: Variant[P]) -> Variant[P]:
+        at, routes = self._random(), (variant, *variant.others)
+        for each in routes:
+            if at < each.share:
+                return each
+            at -= each.share
+        return next(each for each in reversed(routes) if each.share)  # `at` was rounded up to the whole

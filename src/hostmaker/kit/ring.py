@@ -63,7 +63,7 @@ class RingWriter:
             self._map = mmap.mmap(self._descriptor, size)
             SHAPE.pack_into(self._map, 0, MAGIC, capacity, RECORD.size, names_bytes)
             os.rename(temporary, path)
-        except BaseException:
+        except BaseException:  # raised again below
             os.close(self._descriptor)
             temporary.unlink(missing_ok=True)
             raise

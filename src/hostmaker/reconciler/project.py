@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -97,8 +97,13 @@ def _parts(endpoint: Endpoint, name: str) -> list[VariantRoute]:
     green = recorded.fleet(deployment.number).variant(name)
     if green is not None:
         parts.append(_part(endpoint, deployment.number, green, share))
-    serving = [part for part in parts if part.instances]
-    return serving or parts[:1]
+    weight = sum(part.weight * float(part.share) for part in parts)  # of the variant, whichever config serves it
+    serving = [part for part in parts if part.instances] or parts[:1]
+    whole = sum((part.share for part in serving), NONE)
+    return [
+        replace(part, weight=weight, share=part.share / whole if whole else Fraction(1, len(serving)))
+        for part in serving
+    ]
 
 
 def _blue_parts(endpoint: Endpoint, name: str, green: Fraction) -> list[VariantRoute]:
