@@ -6,23 +6,35 @@ import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import typer
 
-from hostmaker.cli.server import ask_control, read_ready
+from hostmaker.cli.server import ControlAwayError, ask_control, read_ready, try_control
 
 UNDER_WAY = "under way"
 
 
 def records(data_dir: Path, endpoint: str, region: str | None) -> dict[str, Any]:
-    """Ask control for an endpoint's deployments; ends the command with a sentence when there is no such endpoint."""
+    """Ask control for an endpoint's deployments; ends the command with a sentence when there is no such endpoint.
+
+    Raises ControlAwayError.
+    """
     region = region or str(read_ready(data_dir)["region"])
-    return _checked(ask_control(data_dir, f"/_hostmaker/deployments/{region}/{endpoint}"))
+    return _checked(try_control(data_dir, f"/_hostmaker/deployments/{region}/{quote(endpoint, safe='')}"))
+
+
+def _records(data_dir: Path, endpoint: str, region: str | None) -> dict[str, Any]:
+    try:
+        return records(data_dir, endpoint, region)
+    except ControlAwayError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
 
 
 def show_deployments(data_dir: Path, endpoint: str, region: str | None, as_json: bool) -> None:
     """Print a line for each deployment, the oldest first."""
-    found = records(data_dir, endpoint, region)
+    found = _records(data_dir, endpoint, region)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
         return
@@ -32,9 +44,9 @@ def show_deployments(data_dir: Path, endpoint: str, region: str | None, as_json:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console = Console(width=250)  # what reads a pipe wants whole names
+        console = Console(width=250, markup=False, highlight=False)  # what reads a pipe wants whole names
     table = Table("number", "from", "to", "began", "took", "verdict", "because", box=None)
     for each in found["deployments"]:
         cause = (each.get("cause") or {}).get("reason", "")
@@ -53,7 +65,7 @@ def show_deployments(data_dir: Path, endpoint: str, region: str | None, as_json:
 
 def show_deployment(data_dir: Path, endpoint: str, number: int | None, region: str | None, as_json: bool) -> None:
     """Print the whole record of one deployment, the newest when no number is given."""
-    found = records(data_dir, endpoint, region)["deployments"]
+    found = _records(data_dir, endpoint, region)["deployments"]
     chosen = [each for each in found if number in (None, each["number"])]
     if not chosen:
         numbers = ", ".join(str(each["number"]) for each in found) or "none"
@@ -71,7 +83,9 @@ def show_deployment(data_dir: Path, endpoint: str, number: int | None, region: s
 def give_order(data_dir: Path, endpoint: str, order: str, region: str | None, as_json: bool) -> None:
     """Order something of the deployment under way."""
     region = region or str(read_ready(data_dir)["region"])
-    told = _checked(ask_control(data_dir, f"/_hostmaker/deployments/{region}/{endpoint}/{order}", "POST"))
+    told = _checked(
+        ask_control(data_dir, f"/_hostmaker/deployments/{region}/{quote(endpoint, safe='')}/{order}", "POST")
+    )
     deployment = told["deployment"]
     typer.echo(
         json.dumps(told)

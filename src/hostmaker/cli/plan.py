@@ -32,7 +32,7 @@ def show_plan(
         typer.echo(json.dumps(plan, indent=1))
     else:
         _print(plan)
-    for reason in plan.get("stops", ()):
+    for reason in (*plan.get("stops", ()), *plan.get("notes", ())):
         typer.echo(reason, err=True)
     if plan.get("stops"):
         raise typer.Exit(1)
@@ -42,9 +42,9 @@ def _print(plan: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, highlight=False)
     if not console.is_terminal:
-        console = Console(width=250)  # what reads a pipe wants whole names
+        console = Console(width=250, markup=False, highlight=False)  # what reads a pipe wants whole names
     table = Table("step", "after", "capacity", "new instances with traffic", "share", "running", "bake", box=None)
     for step in plan["steps"]:
         table.add_row(

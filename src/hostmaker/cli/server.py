@@ -71,8 +71,21 @@ def _wait(is_done: Any, what: str) -> None:
         time.sleep(0.05)
 
 
+class ControlAwayError(Exception):
+    """Control does not answer, or not to the end: it is being started again."""
+
+
 def ask_control(data_dir: Path, target: str, method: str = "GET", body: bytes = b"") -> Any:
-    """Ask for a page of control's own over its unix socket; ends the command when it is away."""
+    """Ask for a page of control's own; ends the command with a sentence when it is away."""
+    try:
+        return try_control(data_dir, target, method, body)
+    except ControlAwayError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+def try_control(data_dir: Path, target: str, method: str = "GET", body: bytes = b"") -> Any:
+    """Ask for a page of control's own over its unix socket; raises ControlAwayError."""
     read_ready(data_dir)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(10)
@@ -81,7 +94,8 @@ def ask_control(data_dir: Path, target: str, method: str = "GET", body: bytes = 
             client.sendall(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode())
             client.sendall(f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
             received = b"".join(iter(lambda: client.recv(65536), b""))
-        except OSError as error:
-            typer.echo(f"Control does not answer ({error}); it is being started again. Try once more.", err=True)
-            raise typer.Exit(1) from error
-    return json.loads(received.partition(b"\r\n\r\n")[2])
+            return json.loads(received.partition(b"\r\n\r\n")[2])
+        except (OSError, ValueError) as error:
+            raise ControlAwayError(
+                f"Control does not answer ({error}); it is being started again. Try once more."
+            ) from error

@@ -32,6 +32,7 @@ def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
 
 def _print(ready: Any, endpoints: list[Any], asked: str | None) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -51,7 +52,7 @@ def _print(ready: Any, endpoints: list[Any], asked: str | None) -> None:
     console.print(table)
     for item in endpoints:
         if reason := item.get("failure_reason"):
-            console.print(f"\n[bold]{item['name']}[/]: {reason}", highlight=False)
+            console.print(f"\n[bold]{item['name']}[/]: {escape(reason)}", highlight=False)
         for instance in item["instances"]:
             if cause := (instance.get("failure") or {}).get("cause"):
-                console.print(f"  {instance['id']}: {cause}", highlight=False)
+                console.print(f"  {instance['id']}: {escape(cause)}", highlight=False)

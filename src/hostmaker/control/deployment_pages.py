@@ -11,9 +11,11 @@ from starlette.routing import Route
 from hostmaker.control.orders import Orders
 from hostmaker.control.services import Services
 from hostmaker.control.updates import Updates
-from hostmaker.domain.deployment import OrderKind
+from hostmaker.domain.deployment import OrderKind, Phase
+from hostmaker.domain.endpoint import Endpoint
 from hostmaker.domain.errors import ApiError, ValidationException
 from hostmaker.kit.codec import encode
+from hostmaker.kit.json_value import Json
 from hostmaker.ports import CallContext
 from hostmaker.wire.request import parse
 
@@ -25,14 +27,14 @@ def deployment_routes(services: Services) -> list[Route]:
     async def deployments(request: Request) -> Response:
         region, name = request.path_params["region"], request.path_params["endpoint"]
         endpoint = services.store.endpoint(region, name)
-        ended = list(services.store.deployments(region, name))
-        under_way = endpoint.recorded.deployment if endpoint is not None else None
-        if endpoint is None and not ended:
+        found = list(services.store.deployments(region, name))
+        if endpoint is None and not found:
             return _refusal(f'There is no endpoint "{name}" in region {region}, and no deployment of one.')
-        status = endpoint.recorded.status.value if endpoint is not None else None
-        reason = endpoint.recorded.failure_reason if endpoint is not None else None
-        shown = [encode(each) for each in (*ended, *((under_way,) if under_way is not None else ()))]
-        return JSONResponse({"status": status, "failure_reason": reason, "deployments": shown})
+        under_way = endpoint.recorded.deployment if endpoint is not None else None
+        if under_way is not None and under_way.phase is not Phase.STUCK:  # a stuck one has ended, and stands there
+            found.append(under_way)
+        state = _state(endpoint) if endpoint is not None else {"status": None}
+        return JSONResponse({**state, "deployments": [encode(each) for each in found]})
 
     async def order(request: Request) -> Response:
         region, name = request.path_params["region"], request.path_params["endpoint"]
@@ -40,6 +42,8 @@ def deployment_routes(services: Services) -> list[Route]:
             deployment = orders.give(region, name, OrderKind(request.path_params["order"]))
         except ValidationException as error:
             return _refusal(error.message)
+        except ValueError:
+            return _refusal(f"An order is one of {', '.join(kind.value for kind in OrderKind)}.")
         return JSONResponse({"deployment": encode(deployment)})
 
     async def plan(request: Request) -> Response:
@@ -59,6 +63,17 @@ def deployment_routes(services: Services) -> list[Route]:
         Route(path, deployments),
         Route(path + "/{order}", order, methods=["POST"]),
     ]
+
+
+def _state(endpoint: Endpoint) -> dict[str, Json]:
+    """Give what tells whether the newest request went well; records of an endpoint before it began before `created`."""
+    recorded = endpoint.recorded
+    return {
+        "status": recorded.status.value,
+        "failure_reason": recorded.failure_reason,
+        "created": endpoint.desired.created.isoformat(),
+        "newest": recorded.begun,
+    }
 
 
 def _refusal(message: str) -> Response:

@@ -31,7 +31,8 @@ class PreviewStep:
 class Preview:
     """The whole course. `peak` is the most instances that run at once, `least_s` the sum of all bakes.
 
-    `most_s`: after so long it is rolled back. `back` says how the way back goes; `stops` what would stop it at once.
+    `most_s`: after so long it is rolled back. `back` says how the way back goes; `stops` what would stop it at once;
+    `notes` what else to know.
     """
 
     policy: str
@@ -41,6 +42,7 @@ class Preview:
     most_s: float
     back: str
     stops: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def preview(
@@ -68,6 +70,7 @@ def preview(
         most_s=guardrails.maximum_execution.total_seconds(),
         back=_back(guardrails),
         stops=(*stops, *_stopped_by(guardrails, alarms)),
+        notes=tuple(_blind(guardrails, alarms)),
     )
 
 
@@ -102,7 +105,7 @@ def _back(guardrails: Guardrails) -> str:
 
 
 def _stopped_by(guardrails: Guardrails, alarms: Mapping[str, AlarmReading]) -> list[str]:
-    """Say which alarms would roll it back before any traffic moves, or would not notice anything."""
+    """Say which alarms would roll it back before any traffic moves."""
     found = []
     for name in guardrails.alarms:
         reading = alarms.get(name)
@@ -110,6 +113,13 @@ def _stopped_by(guardrails: Guardrails, alarms: Mapping[str, AlarmReading]) -> l
             found.append(f'CloudWatch alarm "{name}" does not exist: UpdateEndpoint would be refused.')
         elif reading.state is AlarmState.ALARM:
             found.append(f'CloudWatch alarm "{name}" is in ALARM already: it would be rolled back. {reading.reason}')
-        elif reading.state is AlarmState.INSUFFICIENT_DATA:
-            found.append(f'CloudWatch alarm "{name}" has no data: until it has, it watches nothing. {reading.reason}')
     return found
+
+
+def _blind(guardrails: Guardrails, alarms: Mapping[str, AlarmReading]) -> list[str]:
+    """Say which alarms have no data, as those of a fleet have that is not there yet."""
+    return [
+        f'CloudWatch alarm "{name}" has no data: until it has, it watches nothing. {alarms[name].reason}'
+        for name in guardrails.alarms
+        if name in alarms and alarms[name].state is AlarmState.INSUFFICIENT_DATA
+    ]
