@@ -6,13 +6,26 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from hostmaker.domain.actions import Action, Admit, Forget, Launch, Remove, Resolve, SetStatus, Stop, Suspend, Withdraw
+from hostmaker.domain.actions import (
+    Action,
+    Admit,
+    Forget,
+    Launch,
+    Ready,
+    Remove,
+    Resolve,
+    SetStatus,
+    Stop,
+    Suspend,
+    Withdraw,
+)
 from hostmaker.domain.endpoint import Endpoint
 
 log = logging.getLogger("hostmaker.reconciler")
 
 WORDS = {
     Launch: "launched",
+    Ready: "ready",
     Admit: "in service",
     Suspend: "out of service",
     Withdraw: "withdrawn",
@@ -36,7 +49,7 @@ class FileTimeline:
         match action:
             case SetStatus(status, because):
                 log.info("endpoint %s: %s (%s)", name, status.value, because)
-            case Admit(ident) | Suspend(ident) | Withdraw(ident) | Stop(ident) | Forget(ident):
+            case Ready(ident) | Admit(ident) | Suspend(ident) | Withdraw(ident) | Stop(ident) | Forget(ident):
                 log.info("endpoint %s: instance %s %s: %s", name, ident, WORDS[type(action)], action.because)
                 if not isinstance(action, Forget):
                     self._tell_instance(endpoint, ident, f"{WORDS[type(action)]}: {action.because}")
@@ -44,6 +57,8 @@ class FileTimeline:
                 log.info("endpoint %s: variant %s %s: %s", name, variant, WORDS[type(action)], action.because)
             case Remove():
                 log.info("endpoint %s: deleted", name)
+            case _:  # a step of a deployment, or of a change of weights and capacities
+                log.info("endpoint %s: %s: %s", name, type(action).__name__, action.because)
 
     def declared(self, region: str, endpoint: str, members: tuple[str, ...]) -> None:
         """Say once, in the endpoint's log, which members of its config are stored and have no effect here."""

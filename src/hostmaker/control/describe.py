@@ -132,7 +132,7 @@ def _current(endpoint: Endpoint, wanted: DesiredVariant, deployment: Deployment 
         for member in endpoint.recorded.members
     )
     if deployment is not None and deployment.step > 0:
-        return max(deployment.active.get(wanted.name, 0), 0) if not deployment.plan.is_rolling else healthy
+        return healthy if deployment.plan.is_rolling else deployment.active.get(wanted.name, 0)
     return healthy
 
 
