@@ -69,7 +69,7 @@ def test_killed_and_started_again_it_has_address_and_objects(store: Seaweed) -> 
     store.kill()
     assert store.status(store.url) == 0
     store.start()
-    assert s3.get_object(Bucket="kept", Key="k")["Body"].read() == b"survives" * 1000
+    assert store.read_when_volumes_are_known("kept", "k") == b"survives" * 1000
     s3.put_object(Bucket="kept", Key="after", Body=b"more")
 
 
