@@ -10,6 +10,7 @@ from hostmaker.domain.alarm import AlarmReading
 from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
+from hostmaker.domain.event import Change, EndpointEvent
 from hostmaker.domain.fleet import Known, Unknown
 from hostmaker.domain.messages import DesiredInstances
 from hostmaker.domain.model import Model
@@ -165,6 +166,20 @@ class EndpointStore(Protocol):
         ...
 
 
+class EventStore(Protocol):
+    """Keeps the newest events of endpoints, written in the same transaction as the change that they tell of."""
+
+    def events(
+        self, after: int = 0, most: int = 1000, region: str | None = None, endpoint: str | None = None
+    ) -> Sequence[EndpointEvent]:
+        """Give events with numbers above `after`, the oldest first, at most so many."""
+        ...
+
+    def event_numbers(self) -> tuple[int, int]:
+        """Give the numbers of the oldest and of the newest event that is kept; (0, 0) when there has been none."""
+        ...
+
+
 class TagStore(Protocol):
     """Keeps tags by ARN."""
 
@@ -193,7 +208,7 @@ class RoleStore(Protocol):
         ...
 
 
-class Store(ModelStore, EndpointConfigStore, EndpointStore, TagStore, Protocol):
+class Store(ModelStore, EndpointConfigStore, EndpointStore, EventStore, TagStore, Protocol):
     """The whole store of control's process."""
 
 
@@ -231,6 +246,10 @@ class Alarms(Protocol):
     def readings(self, region: str, names: Sequence[str]) -> Mapping[str, AlarmReading]:
         """Give what is known of alarms by name; one that does not exist is not in it."""
         ...
+
+
+EventsOf: TypeAlias = Callable[[Change], Sequence[EndpointEvent]]
+"""Says which events a change of an endpoint tells; pure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from hostmaker.domain.endpoint import (
     Snapshot,
 )
 from hostmaker.domain.endpoint_config import EndpointConfig, RoutingStrategy, Variant
+from hostmaker.domain.event import Change, EndpointEvent
 from hostmaker.domain.fleet import FailureKind, InstanceFailure
 from hostmaker.domain.model import Container, DataLayout, Model, ModelData
 from hostmaker.domain.names import arn
@@ -60,13 +61,22 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]
 
     def sqlite() -> SqliteStore:
         if request.param == "sqlite, reopened" or not opened:
-            opened.append(SqliteStore(tmp_path / "state.db"))
+            opened.append(SqliteStore(tmp_path / "state.db", told))
         return opened[-1]
 
-    memory = MemoryStore()
+    memory = MemoryStore(told)
     yield (lambda: memory) if request.param == "memory" else sqlite
     for store in opened:
         store.close()
+
+
+def told(change: Change) -> list[EndpointEvent]:
+    """Tell the statuses before and after, the tags, and what ended."""
+    of = change.after or change.before
+    assert of is not None
+    statuses = [each.recorded.status.value if each is not None else None for each in (change.before, change.after)]
+    detail = {"statuses": statuses, "tags": dict(change.tags), "ended": change.ended is not None}
+    return [EndpointEvent("changed", "test", NOW, of.desired.region, of.desired.name, of.desired.arn, detail)]
 
 
 def a_model(name: str = "Fraud", region: str = EAST) -> Model:
@@ -350,3 +360,49 @@ def test_a_role_comes_back_as_it_was_and_is_unique(open_store: Open) -> None:
     assert open_store().role("SERVICE") == role
     with pytest.raises(NameTakenError):
         open_store().add_role(replace(role, name="service"))
+
+
+def test_each_change_tells_its_events_in_the_same_transaction(open_store: Open) -> None:
+    east, west = an_endpoint(), an_endpoint(uid="u2", region=WEST)
+    open_store().add_endpoint(east.desired, east.recorded, [("team", "x")])
+    open_store().add_endpoint(west.desired, west.recorded, [])
+    deleting = replace(east.recorded, status=EndpointStatus.DELETING)
+    open_store().put_desired(replace(east.desired, generation=2), deleting)
+    assert not open_store().record(east.recorded, 1)  # void, and tells nothing
+    assert open_store().record(deleting, 2)
+    open_store().forget_endpoint("u1")
+    events = open_store().events()
+    assert [event.number for event in events] == [1, 2, 3, 4, 5]
+    assert [event.detail["statuses"] for event in events] == [
+        [None, "Creating"],
+        [None, "Creating"],
+        ["Creating", "Deleting"],
+        ["Deleting", "Deleting"],
+        ["Deleting", None],
+    ]
+    assert events[0].detail["tags"] == events[-1].detail["tags"] == {"team": "x"}
+    assert (events[0].at, events[0].arn) == (NOW, east.desired.arn)
+    assert open_store().event_numbers() == (1, 5)
+
+
+def test_events_are_read_on_from_a_number_by_region_and_endpoint(open_store: Open) -> None:
+    assert open_store().events() == []
+    assert open_store().event_numbers() == (0, 0)
+    for uid, name, region in (("u1", "Fraud", EAST), ("u2", "Fraud", WEST), ("u3", "Other", EAST)):
+        endpoint = an_endpoint(name, uid, region)
+        open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])
+    store = open_store()
+    assert [event.number for event in store.events(after=1)] == [2, 3]
+    assert [event.number for event in store.events(most=2)] == [1, 2]
+    assert [event.number for event in store.events(region=EAST)] == [1, 3]
+    assert [event.number for event in store.events(endpoint="FRAUD")] == [1, 2]
+    assert [event.number for event in store.events(1, 10, WEST, "fraud")] == [2]
+    assert store.events(after=3) == []
+
+
+def test_a_change_that_is_refused_tells_nothing(open_store: Open) -> None:
+    endpoint = an_endpoint()
+    open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])
+    with pytest.raises(NameTakenError):
+        open_store().add_endpoint(replace(endpoint.desired, uid="u2"), endpoint.recorded, [])
+    assert open_store().event_numbers() == (1, 1)

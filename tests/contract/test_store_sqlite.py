@@ -28,10 +28,12 @@ from hostmaker.domain.endpoint import (
     Snapshot,
 )
 from hostmaker.domain.endpoint_config import Variant
+from hostmaker.domain.event import EndpointEvent
 from hostmaker.domain.model import Container, Model
 from hostmaker.kit.database import SchemaTooNewError, named_queries
 from hostmaker.planner.draft import draft
 from hostmaker.ports import StoreUnavailableError
+from hostmaker.store.event_log import MOST_KEPT, EventLog
 from hostmaker.store.sqlite import SqliteStore
 
 
@@ -219,7 +221,8 @@ def test_a_database_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_every_query_has_a_name_and_is_used() -> None:
-    source = (Path(__file__).parents[2] / "src/hostmaker/store/sqlite.py").read_text()
+    room = Path(__file__).parents[2] / "src/hostmaker/store"
+    source = "".join((room / name).read_text() for name in ("sqlite.py", "event_log.py"))
     for name, statement in named_queries("hostmaker.store").items():
         assert statement.endswith(";")
         assert f'"{name}"' in source
@@ -298,3 +301,19 @@ def test_a_database_that_another_holds_is_said(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailableError):
         SqliteStore(tmp_path / "no such directory" / "state.db")
+
+
+def test_only_the_newest_events_are_kept_and_no_number_comes_twice(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    SqliteStore(path).close()
+    log = EventLog(db, named_queries("hostmaker.store"))
+    event = EndpointEvent("t", "s", datetime(2026, 1, 2, tzinfo=UTC), "us-east-1", "e", "arn", {})
+    log.append([event] * 3)
+    db.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'events'", (MOST_KEPT + 1,))
+    log.append([event])
+    assert log.numbers() == (3, MOST_KEPT + 2)
+    db.execute("DELETE FROM events")
+    log.append([event])
+    assert [each.number for each in log.read(0, 10, None, None)] == [MOST_KEPT + 3]
+    db.close()

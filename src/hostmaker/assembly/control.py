@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -17,9 +19,13 @@ from hostmaker.assembly.telemetry import Telemetry
 from hostmaker.assembly.timeline import FileTimeline
 from hostmaker.auth.credentials import open_credentials
 from hostmaker.control.app import management_app
+from hostmaker.control.event_feed import EventFeed
+from hostmaker.control.event_pages import event_routes
+from hostmaker.control.events import document, endpoint_events
 from hostmaker.control.services import Services
 from hostmaker.domain.alarm import StateChange
 from hostmaker.domain.endpoint import ResolvedImage
+from hostmaker.domain.event import EndpointEvent
 from hostmaker.environments.catalog import load_catalog
 from hostmaker.kit.clock import PlatformClock, open_clock
 from hostmaker.kit.counts import Counts
@@ -44,7 +50,8 @@ async def main(start: Start) -> None:
     """Serve until cancelled."""
     settings = start.joined.settings
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
-    store = SqliteStore(settings.data / "state.db")
+    store = SqliteStore(settings.data / "state.db", endpoint_events, lambda: feed.noticed())
+    feed = EventFeed(store)
     hub = Hub(start.run_dir, Counts(start.run_dir / "counts"), clock.now)
     timeline = FileTimeline(settings.data / "logs", append_line)
     limits = Limits(
@@ -90,11 +97,14 @@ async def main(start: Start) -> None:
     )
     types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
     others = {**_peripherals(start, clock, store), **telemetry.handlers()}
-    app = management_app(services, others, settings.region, types, telemetry.prometheus)
+    pages = event_routes(feed, settings.account_id)
+    app = management_app(services, others, settings.region, types, telemetry.prometheus, pages)
+    tell = partial(_tell_event, settings.data / "logs", settings.account_id)
     async with asyncio.TaskGroup() as group:
         group.create_task(hub.serve())
         group.create_task(reconciler.run())
         group.create_task(telemetry.run())
+        group.create_task(feed.tell_for_ever(tell, settings.data / "events.told"))
         group.create_task(_serve(app, start.run_dir / "control.sock"))
 
 
@@ -102,6 +112,12 @@ def _alarm_changed(change: StateChange, reconciler: Reconciler) -> None:
     """Tell people, and the deployments that watch."""
     log.info("alarm %s: %s (%s)", change.name, change.after.value, change.reason)
     reconciler.wake()
+
+
+def _tell_event(logs: Path, account: str, event: EndpointEvent) -> None:
+    """Write an event into its endpoint's log group, as the stream `hostmaker/events`: a JSON document a line."""
+    path = logs / event.region / event.endpoint / "hostmaker" / "events.log"
+    append_line(path, json.dumps(document(event, account)), prefix="")
 
 
 async def _serve(app: Starlette, path: Path) -> None:

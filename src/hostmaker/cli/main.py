@@ -208,6 +208,20 @@ def wait(
 
 
 @app.command()
+def events(
+    endpoint: Annotated[Optional[str], typer.Argument(help="One endpoint; all when left out.")] = None,  # noqa: UP045
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come, until Ctrl-C.")] = False,
+    region: Region = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print what has happened to endpoints: changes of status, steps of deployments; --json: as EventBridge has it."""
+    from hostmaker.cli.events import show_events
+
+    show_events(_directory(data_dir), endpoint, region, follow, as_json)
+
+
+@app.command()
 def rehearse(
     file: Annotated[Path, typer.Argument(help="A scenario: a line for each thing that happens.", exists=True)],
     seed: Annotated[int, typer.Option(help="Another seed is another world: other delays, other choices.")] = 0,

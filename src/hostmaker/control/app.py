@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -39,10 +39,11 @@ def management_app(
     default_region: str,
     instance_types: frozenset[str] = frozenset(),
     prometheus: Callable[[], str] = str,
+    pages: Sequence[Route] = (),
 ) -> Starlette:
     """Give the application; `others` are the operations of further services, by service and operation.
 
-    `prometheus` gives the page that Prometheus reads.
+    `prometheus` gives the page that Prometheus reads; `pages` are further ones below `/_hostmaker/`.
     """
     handlers = {**operations(services), **others}
 
@@ -66,6 +67,7 @@ def management_app(
             Route("/_hostmaker/health", health),
             Route("/_hostmaker/status", status),
             *deployment_routes(services),
+            *pages,
             Route("/{path:path}", manage, methods=METHODS),
         ]
     )

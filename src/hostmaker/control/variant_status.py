@@ -22,13 +22,14 @@ def pending_status(endpoint: Endpoint, wanted: DesiredVariant, deployment: Deplo
     if deployment.cause is not None:
         green = sum(m.fleet == deployment.number and m.variant == name for m in endpoint.recorded.members)
         return _status("Deleting", f"Terminating {green} instance(s).", deployment.since)
-    step, active = deployment.current, deployment.active.get(name, 0)
-    if deployment.phase is Phase.LAUNCHING:
-        before = deployment.plan.steps[deployment.step - 1].targets[name].green if deployment.step else 0
+    step, is_launching = deployment.current, deployment.phase is Phase.LAUNCHING
+    before = deployment.plan.steps[deployment.step - 1].targets[name].green if deployment.step else 0
+    if is_launching and step.targets[name].green > before:
         return _status("Creating", f"Launching {step.targets[name].green - before} instance(s).", deployment.since)
+    active = step.targets[name].active if is_launching else deployment.active.get(name, 0)
     word = _word(step.capacity, active, deployment.plan.sizes[name])
-    what = f"{word} capacity of {_number(deployment, name)} instance(s)."
-    if deployment.phase is Phase.ACTIVATING or not step.bake:
+    what = f"{word} capacity of {_number(deployment, name, active)} instance(s)."
+    if is_launching or deployment.phase is Phase.ACTIVATING or not step.bake:
         return _status("ActivatingTraffic", f"Activating traffic on {what}", deployment.since)
     bake = f"Baking for {step.bake.total_seconds():.0f} seconds ({step.bake_member}) with traffic enabled on {what}"
     return _status("Baking", bake, deployment.since)
@@ -81,9 +82,8 @@ def _word(capacity: Capacity, active: int, size: int) -> str:
     return capacity.value if capacity is Capacity.BATCH or active < size else Capacity.FULL.value
 
 
-def _number(deployment: Deployment, name: str) -> int:
-    """Count the instances that got traffic: of a batch its own, else all that have it."""
-    active = deployment.active.get(name, 0)
+def _number(deployment: Deployment, name: str, active: int) -> int:
+    """Count the instances that get traffic: of a batch its own, else all that have it."""
     if deployment.plan.is_rolling and deployment.step:
         return active - deployment.plan.steps[deployment.step - 1].targets[name].active
     return active

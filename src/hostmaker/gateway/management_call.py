@@ -1,4 +1,4 @@
-"""One call to the management API, relayed to control whole in both directions."""
+"""One call to the management API, relayed to control whole in both directions; only events come in parts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hostmaker.domain.errors import ServiceUnavailable
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import AnswerLimits, UpstreamConnection
+from hostmaker.gateway.upstream import AnswerLimits, UpstreamConnection, cancel
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ANSWER_LIMITS = AnswerLimits(head=65536, body=64 * 1024 * 1024)
 LIMIT_S = 60.0
+STREAM_LIMIT_S = 60.0  # without a part: control says several times a minute that it is alive
+STREAMS = b"/_hostmaker/events"
 OURS = b"x-hostmaker-"
 HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"te", b"trailer", b"upgrade", b"content-length"))
 NOT_SENT = HOP | {b"expect", b"host", b"authorization"}
@@ -28,7 +30,7 @@ class ManagementCall:
     deadline = 0.0
     connection: UpstreamConnection | None = None
     is_over = False
-    is_streamed = False
+    _has_begun = False  # the head of a streamed answer has gone to the client
 
     def __init__(self, turns: Turns, shared: Shared, request: Request, region: str, access_key: str) -> None:
         self._turns = turns
@@ -37,6 +39,7 @@ class ManagementCall:
         self._region = region
         self._access_key = access_key
         self.is_bodiless = request.route.method == "HEAD"
+        self.is_streamed = request.target.partition(b"?")[0] == STREAMS
         self._is_repeated = False
 
     def start(self) -> None:
@@ -74,6 +77,9 @@ class ManagementCall:
 
     def failed(self, failure: Failure, detail: str) -> None:
         """Say that control is away."""
+        if self._has_begun:  # the end of the stream tells the client to connect again
+            self._turns.end_stream()
+            return
         if failure is Failure.STALE and not self._is_repeated and self._request.route.method in ("GET", "HEAD"):
             self._is_repeated = True
             self.start()
@@ -86,25 +92,41 @@ class ManagementCall:
         )
 
     def stream_began(self, status: int, fields: list[bytes]) -> bool:
-        """Nothing is streamed here."""
-        return False
+        """Begin the stream to the client when control has begun one."""
+        told = dict(zip((name.lower() for name in fields[::2]), fields[1::2], strict=True))
+        kind = told.get(b"content-type", b"")
+        if status != 200 or not kind.startswith(b"text/event-stream"):
+            return False
+        self._has_begun = True
+        self.deadline = self._shared.steady() + STREAM_LIMIT_S
+        self._turns.begin_stream(b"Content-Type: %b\r\nCache-Control: no-store\r\n" % kind)
+        return True
 
     def stream_part(self, part: bytes) -> None:
-        """Nothing is streamed here."""
+        """Pass a part on."""
+        self.deadline = self._shared.steady() + STREAM_LIMIT_S
+        self._turns.send_part(part)
 
     def stream_ended(self) -> None:
-        """Nothing is streamed here."""
+        """Control has said everything."""
+        self._turns.end_stream()
 
     def hold(self, number: int) -> bool:
         """Count bytes of the answer that are kept; False when there is no room for them."""
         return self._turns.hold(number)
 
     def cancel(self) -> None:
-        """The client is gone; control goes on with what it has begun."""
+        """The client is gone; control goes on with what it has begun, and ends a stream."""
+        if self._has_begun:
+            cancel(self)
         self.is_over = True
 
     def pause(self) -> None:
-        """The answer is whole before it is written: nothing to hold."""
+        """The client reads slowly: read no more of a stream. Another answer is whole before it is written."""
+        if self._has_begun and self.connection is not None:
+            self.connection.pause()
 
     def resume(self) -> None:
-        """The answer is whole before it is written: nothing to let go."""
+        """The client reads again."""
+        if self._has_begun and self.connection is not None:
+            self.connection.resume()

@@ -9,12 +9,12 @@ PREFIX = "[hostmaker] "
 TAIL_BYTES = 64 * 1024
 
 
-def append_line(path: Path, text: str) -> None:
+def append_line(path: Path, text: str, prefix: str = PREFIX) -> None:
     """Append one line of the platform; a single write, so that it never splits a line of the instance's process.
 
     A line that the disk does not take is lost: what it tells of goes on.
     """
-    line = (PREFIX + " ".join(text.splitlines()) + "\n").encode(errors="replace")
+    line = (prefix + " ".join(text.splitlines()) + "\n").encode(errors="replace")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

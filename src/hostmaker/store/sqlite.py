@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -15,11 +15,13 @@ from typing import TypeVar
 from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
+from hostmaker.domain.event import Change, EndpointEvent
 from hostmaker.domain.model import Model
 from hostmaker.domain.role import Role
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.database import migrate, named_queries
-from hostmaker.ports import NameTakenError, StoreUnavailableError
+from hostmaker.ports import EventsOf, NameTakenError, StoreUnavailableError
+from hostmaker.store.event_log import EventLog
 
 T = TypeVar("T")
 
@@ -27,14 +29,21 @@ T = TypeVar("T")
 class SqliteStore:
     """Implements `ports.Store` and `ports.RoleStore`; raises StoreUnavailableError when the disk does not serve."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the database at `path`, making or migrating it; raises SchemaTooNewError."""
+    def __init__(
+        self, path: Path, events_of: EventsOf = lambda _: (), noticed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Open the database at `path`, making or migrating it; raises SchemaTooNewError.
+
+        `events_of` says which events each change of an endpoint tells; `noticed` is called when some have been kept.
+        """
         with _translated():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             migrate(self._db, "hostmaker.store")
         self._sql = named_queries("hostmaker.store")
+        self._events = EventLog(self._db, self._sql)
+        self._events_of, self._noticed = events_of, noticed
         # What was decoded last of each endpoint, beside its text: the reconciler reads all of them on each look, and
         # few have changed since the last.
         self._decoded: dict[str, tuple[str, str, Endpoint]] = {}
@@ -91,6 +100,8 @@ class SqliteStore:
         with self._transaction():
             self._insert("add_endpoint", *key, _dump(desired), _dump(recorded))
             self._set_tags(desired.arn, tags)
+            self._tell(None, Endpoint(desired, recorded))
+        self._noticed()
 
     def endpoint(self, region: str, name: str) -> Endpoint | None:
         """Give the endpoint of that name, in any case."""
@@ -105,25 +116,34 @@ class SqliteStore:
     def put_desired(self, desired: Desired, recorded: Recorded) -> None:
         """Replace what is desired, and the status that the change itself brings, in one transaction."""
         with self._transaction():
+            before = self._of_uid(desired.uid)
             values = (desired.generation, _dump(desired), _dump(recorded), desired.uid)
             self._db.execute(self._sql["put_desired"], values)
+            self._tell(before, Endpoint(desired, recorded))
+        self._noticed()
 
     def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
         """Replace what is recorded if the desired generation still is `generation`; False when it is not."""
         with self._transaction():
+            before = self._of_uid(recorded.uid)
             changed = self._db.execute(self._sql["record"], (_dump(recorded), recorded.uid, generation)).rowcount
-            if changed:
+            if changed and before is not None:
                 self._keep(recorded.uid, ended)
-            return changed == 1
+                self._tell(before, Endpoint(before.desired, recorded), ended)
+        self._noticed()
+        return changed == 1
 
     def forget_endpoint(self, uid: str, ended: Deployment | None = None) -> None:
         """Drop an endpoint whose deletion is done, and its tags; its deployments stay."""
         with self._transaction():
+            before = self._of_uid(uid)
             self._keep(uid, ended)
+            self._tell(before, None, ended)
             row = self._db.execute(self._sql["forget_endpoint"], (uid,)).fetchone()
             if row is not None:
                 self._db.execute(self._sql["delete_tags_of"], row)
         self._decoded.pop(uid, None)
+        self._noticed()
 
     def deployments(self, region: str, name: str) -> Sequence[Deployment]:
         """Give the deployments that have ended, of all endpoints that ever had that name, the oldest first."""
@@ -132,6 +152,31 @@ class SqliteStore:
     def _keep(self, uid: str, ended: Deployment | None) -> None:
         if ended is not None:
             self._db.execute(self._sql["keep_deployment"], (ended.number, _dump(ended), uid))
+
+    def _of_uid(self, uid: str) -> Endpoint | None:
+        rows = self._all("endpoint_of_uid", uid)
+        return self._decode(*rows[0]) if rows else None
+
+    # Events
+
+    def events(
+        self, after: int = 0, most: int = 1000, region: str | None = None, endpoint: str | None = None
+    ) -> Sequence[EndpointEvent]:
+        """Give events with numbers above `after`, the oldest first, at most so many."""
+        with _translated():
+            return self._events.read(after, most, region, endpoint)
+
+    def event_numbers(self) -> tuple[int, int]:
+        """Give the numbers of the oldest and of the newest event that is kept; (0, 0) when there has been none."""
+        with _translated():
+            return self._events.numbers()
+
+    def _tell(self, before: Endpoint | None, after: Endpoint | None, ended: Deployment | None = None) -> None:
+        of = after or before
+        if of is not None:
+            self._events.append(self._events_of(Change(before, after, ended, self.tags(of.desired.arn) or {})))
+
+    # Counters
 
     def next_number(self, counter: str) -> int:
         """Count: 1, 2, 3 ... for each name of a counter, never the same twice."""

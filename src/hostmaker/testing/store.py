@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Desired, Endpoint, Recorded
 from hostmaker.domain.endpoint_config import EndpointConfig
+from hostmaker.domain.event import Change, EndpointEvent
 from hostmaker.domain.model import Model
 from hostmaker.domain.role import Role
-from hostmaker.ports import NameTakenError
+from hostmaker.ports import EventsOf, NameTakenError
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -19,7 +21,10 @@ Key = tuple[str, str]
 class MemoryStore:
     """Implements `ports.Store` and `ports.RoleStore`; forgets everything with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, events_of: EventsOf = lambda _: ()) -> None:
+        """`events_of` says which events each change of an endpoint tells."""
+        self._events_of = events_of
+        self._events: list[EndpointEvent] = []
         self._models: dict[Key, Model] = {}
         self._configs: dict[Key, EndpointConfig] = {}
         self._endpoints: dict[str, Endpoint] = {}  # by uid
@@ -70,6 +75,7 @@ class MemoryStore:
         _add(self._uids, (desired.region, desired.name.lower()), desired.uid)
         self._endpoints[desired.uid] = Endpoint(desired, recorded)
         self._tags[desired.arn] = dict(tags)
+        self._tell(None, self._endpoints[desired.uid])
 
     def endpoint(self, region: str, name: str) -> Endpoint | None:
         """Give the endpoint of that name, in any case."""
@@ -82,8 +88,10 @@ class MemoryStore:
 
     def put_desired(self, desired: Desired, recorded: Recorded) -> None:
         """Replace what is desired, and the status that the change itself brings."""
-        if desired.uid in self._endpoints:
+        before = self._endpoints.get(desired.uid)
+        if before is not None:
             self._endpoints[desired.uid] = Endpoint(desired, recorded)
+            self._tell(before, self._endpoints[desired.uid])
 
     def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
         """Replace what is recorded if the desired generation still is `generation`; False when it is not."""
@@ -92,6 +100,7 @@ class MemoryStore:
             return False
         self._endpoints[recorded.uid] = Endpoint(endpoint.desired, recorded)
         self._keep(endpoint, ended)
+        self._tell(endpoint, self._endpoints[recorded.uid], ended)
         return True
 
     def deployments(self, region: str, name: str) -> Sequence[Deployment]:
@@ -108,8 +117,28 @@ class MemoryStore:
         endpoint = self._endpoints.pop(uid, None)
         if endpoint is not None:
             self._keep(endpoint, ended)
+            self._tell(endpoint, None, ended)
             del self._uids[endpoint.desired.region, endpoint.desired.name.lower()]
             del self._tags[endpoint.desired.arn]
+
+    def events(
+        self, after: int = 0, most: int = 1000, region: str | None = None, endpoint: str | None = None
+    ) -> Sequence[EndpointEvent]:
+        """Give events with numbers above `after`, the oldest first, at most so many."""
+        name = None if endpoint is None else endpoint.lower()
+        found = (e for e in self._events[after:] if region in (None, e.region) and name in (None, e.endpoint.lower()))
+        return list(found)[:most]
+
+    def event_numbers(self) -> tuple[int, int]:
+        """Give the numbers of the oldest and of the newest event that is kept; (0, 0) when there has been none."""
+        return (1, len(self._events)) if self._events else (0, 0)
+
+    def _tell(self, before: Endpoint | None, after: Endpoint | None, ended: Deployment | None = None) -> None:
+        of = after or before
+        assert of is not None
+        told = self._events_of(Change(before, after, ended, self.tags(of.desired.arn) or {}))
+        for event in told:
+            self._events.append(replace(event, number=len(self._events) + 1))
 
     def next_number(self, counter: str) -> int:
         """Count: 1, 2, 3 ... for each name of a counter."""

@@ -36,6 +36,17 @@ SELECT uid, ?1, region, name_lower, ?2 FROM endpoints WHERE uid = ?3
 ON CONFLICT (uid, number) DO UPDATE SET document = excluded.document;
 -- name: deployments
 SELECT document FROM deployments WHERE region = ? AND endpoint = ? ORDER BY rowid;
+-- name: endpoint_of_uid
+SELECT uid, desired, recorded FROM endpoints WHERE uid = ?;
+-- name: add_event
+INSERT INTO events (region, endpoint, document) VALUES (?, ?, ?) RETURNING number;
+-- name: drop_events
+DELETE FROM events WHERE number <= ?;
+-- name: events
+SELECT number, document FROM events
+WHERE number > ?1 AND (?3 IS NULL OR region = ?3) AND (?4 IS NULL OR endpoint = ?4) ORDER BY number LIMIT ?2;
+-- name: event_numbers
+SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM events;
 -- name: next_number
 INSERT INTO counters (name, value) VALUES (?, 1)
 ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value;
