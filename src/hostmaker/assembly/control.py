@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from hostmaker.assembly.advance import Advance, clock_routes
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.assembly.telemetry import Telemetry
 from hostmaker.assembly.timeline import FileTimeline
@@ -98,6 +99,10 @@ async def main(start: Start) -> None:
     types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
     others = {**_peripherals(start, clock, store), **telemetry.handlers()}
     pages = event_routes(feed, settings.account_id)
+    if settings.control.clock_in_hand:
+        pages += clock_routes(
+            Advance(clock, reconciler, telemetry, store.endpoints, partial(_wake, reconciler, telemetry)), clock
+        )
     app = management_app(services, others, settings.region, types, telemetry.prometheus, pages)
     tell = partial(_tell_event, settings.data / "logs", settings.account_id)
     async with asyncio.TaskGroup() as group:
@@ -112,6 +117,12 @@ def _alarm_changed(change: StateChange, reconciler: Reconciler) -> None:
     """Tell people, and the deployments that watch."""
     log.info("alarm %s: %s (%s)", change.name, change.after.value, change.reason)
     reconciler.wake()
+
+
+def _wake(reconciler: Reconciler, telemetry: Telemetry) -> None:
+    """Time has been moved: have everyone look anew."""
+    reconciler.wake()
+    telemetry.wake()
 
 
 def _tell_event(logs: Path, account: str, event: EndpointEvent) -> None:

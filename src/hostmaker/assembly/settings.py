@@ -58,6 +58,9 @@ class ControlSection:
         default=10.0, metadata={"doc": "seconds in service, after which a failure counts as the first again"}
     )
     out_of_service_s: float = field(default=300.0, metadata={"doc": "seconds without a healthy instance"})
+    clock_in_hand: bool = field(
+        default=False, metadata={"doc": "let tests move platform time forward (hostmaker.testing)"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

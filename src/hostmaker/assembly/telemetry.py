@@ -86,12 +86,24 @@ class Telemetry:
             self._counter.commit()
             self._series.close()
 
+    def turn(self) -> float | None:
+        """Count and judge what is due now; give the platform seconds to the next judgement."""
+        self._collect()
+        return self.alarms.look()
+
+    def wake(self) -> None:
+        """Judge anew: time has been moved."""
+        self._due.set()
+
+    def _collect(self) -> None:
+        changed = self._counter.collect()
+        changed |= self._publisher.tick(self._clock.seconds(), self._serving(), self._concurrent)
+        self.alarms.data_arrived(changed)
+
     async def _collect_for_ever(self) -> None:
         while True:
             try:
-                changed = self._counter.collect()
-                changed |= self._publisher.tick(self._clock.seconds(), self._serving(), self._concurrent)
-                self.alarms.data_arrived(changed)
+                self._collect()
             except StoreUnavailableError as error:
                 log.error("nothing is counted for now: %s", error)
             await asyncio.sleep(COLLECT_EVERY_S)

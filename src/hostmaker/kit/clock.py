@@ -5,11 +5,16 @@ that counts since the machine has started, from an anchor kept in a file: settin
 summer time, moves it neither forward nor back. With a scale of 60 it runs 60 times faster. After a reboot it goes on
 from the machine's clock, and never from before the anchor. Steady time measures durations of real work and is never
 scaled.
+
+A test that has the clock in hand moves platform time forward: by how much stands in a file of eight bytes, which every
+role maps (`Lead`).
 """
 
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,11 +69,35 @@ def next_anchor(kept: Anchor | None, scale: float, boot: str, since_boot: float,
     return Anchor(scale, max(real, kept.platform), since_boot, boot)
 
 
+class Lead:
+    """How many seconds platform time was moved forward by hand; the file is made when it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_size < 8:
+                os.ftruncate(descriptor, 8)
+            self._cell = memoryview(mmap.mmap(descriptor, 8)).cast("d")
+        finally:
+            os.close(descriptor)
+
+    def seconds(self) -> float:
+        """Give the seconds, as any role has set them last."""
+        return float(self._cell[0])
+
+    def add(self, seconds: float) -> None:
+        """Move platform time forward for every role; raises ValueError for backwards."""
+        if seconds < 0:
+            raise ValueError(f"Time cannot be moved back ({seconds} s).")
+        self._cell[0] += seconds
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformClock:
-    """Platform time from an anchor."""
+    """Platform time from an anchor, and by how much it was moved forward since."""
 
     anchor: Anchor
+    lead: Lead
 
     @property
     def scale(self) -> float:
@@ -81,7 +110,7 @@ class PlatformClock:
 
     def seconds(self) -> float:
         """Platform time in Unix seconds."""
-        return self.anchor.seconds(_since_boot())
+        return self.anchor.seconds(_since_boot()) + self.lead.seconds()
 
     def steady(self) -> float:
         """Seconds of real time since some fixed moment; for durations."""
@@ -101,7 +130,7 @@ def open_clock(path: Path, scale: float) -> PlatformClock:
             "scale": scale, "platform": anchor.platform, "since_boot": anchor.since_boot, "boot": anchor.boot,
         }  # fmt: skip
         write_atomically(path, json.dumps(document).encode())
-    return PlatformClock(anchor)
+    return PlatformClock(anchor, Lead(path.with_suffix(".lead")))
 
 
 def _read(path: Path) -> Anchor | None:
