@@ -105,7 +105,6 @@ def test_time_that_is_moved_forward_by_hand_is_moved_for_every_process_and_for_g
         control.lead.add(-1.0)
 
 
-
 @given(st.floats(0, 2e9), st.floats(0, 2e9))
 def test_after_a_reboot_platform_time_goes_on_from_the_machines_clock(first: float, second: float) -> None:
     anchor = next_anchor(None, 1.0, "a", 5.0, first)
