@@ -24,6 +24,7 @@ from hostmaker.control.event_feed import EventFeed
 from hostmaker.control.event_pages import event_routes
 from hostmaker.control.events import document, endpoint_events
 from hostmaker.control.services import Services
+from hostmaker.control.watch_page import watch_routes
 from hostmaker.domain.alarm import StateChange
 from hostmaker.domain.endpoint import ResolvedImage
 from hostmaker.domain.event import EndpointEvent
@@ -98,7 +99,7 @@ async def main(start: Start) -> None:
     )
     types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
     others = {**_peripherals(start, clock, store), **telemetry.handlers()}
-    pages = event_routes(feed, settings.account_id)
+    pages = [*event_routes(feed, settings.account_id), *watch_routes(services, telemetry.traffic, clock.scale)]
     if settings.control.clock_in_hand:
         pages += clock_routes(
             Advance(clock, reconciler, telemetry, store.endpoints, partial(_wake, reconciler, telemetry)), clock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from hostmaker.domain.alarm import StateChange
@@ -13,6 +14,7 @@ from hostmaker.domain.messages import NodeUsage
 from hostmaker.domain.metric import Datum, Series
 from hostmaker.kit.clock import PlatformClock
 from hostmaker.kit.files import lock_holder
+from hostmaker.kit.json_value import Json
 from hostmaker.ports import Handler, StoreUnavailableError
 from hostmaker.telemetry.alarm_api import AlarmOperations
 from hostmaker.telemetry.alarm_engine import AlarmEngine
@@ -21,6 +23,7 @@ from hostmaker.telemetry.alarm_store import AlarmStore
 from hostmaker.telemetry.metric_api import MetricOperations
 from hostmaker.telemetry.prometheus import prometheus_text
 from hostmaker.telemetry.publish import Publisher, Serving
+from hostmaker.telemetry.recent import recent
 from hostmaker.telemetry.rings import Counter
 from hostmaker.telemetry.series import SeriesStore
 from hostmaker.telemetry.usage import usage_data
@@ -29,6 +32,7 @@ log = logging.getLogger("hostmaker.telemetry")
 COLLECT_EVERY_S = 0.25
 SWEEP_EVERY_S = 5.0
 RETRY_S = 1.0
+RECENT_S = 10.0  # what people are shown as now
 
 
 class Telemetry:
@@ -74,6 +78,12 @@ class Telemetry:
     def prometheus(self) -> str:
         """Give the page for Prometheus."""
         return prometheus_text(self._series.totals(), self._serving(), self._concurrent)
+
+    def traffic(self, endpoint: Endpoint) -> list[dict[str, Json]]:
+        """Give what an endpoint's callers have seen in the last real seconds, by variant and config."""
+        window_s, now = max(1, round(RECENT_S * self._clock.scale)), self._clock.seconds()
+        found = (recent(self._series, each, now, window_s) for each in serving(endpoint))
+        return [asdict(each) for each in found]
 
     async def run(self) -> None:
         """Count and judge for ever; what was counted is on disk when this ends."""

@@ -208,6 +208,20 @@ def wait(
 
 
 @app.command()
+def watch(
+    endpoint: EndpointName,
+    once: Annotated[bool, typer.Option("--once", help="Show how it is now, and end.")] = False,
+    region: Region = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch a deployment: steps, shares, errors, time left; or wait for one. Exit code 1 when it was rolled back."""
+    from hostmaker.cli.watch import watch_endpoint
+
+    watch_endpoint(_directory(data_dir), endpoint, region, once, as_json)
+
+
+@app.command()
 def events(
     endpoint: Annotated[Optional[str], typer.Argument(help="One endpoint; all when left out.")] = None,  # noqa: UP045
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as events come, until Ctrl-C.")] = False,
