@@ -18,12 +18,15 @@ ANSWER_WITHIN_S = 70.0
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One invocation, in steady seconds. `outcome` is an HTTP status, or 0 when the connection broke."""
+    """One invocation, in steady seconds. `outcome` is an HTTP status, or 0 when the connection broke.
+
+    `answer` is the model's, or what was told of an error.
+    """
 
     began_at: float
     ended_at: float
     outcome: int
-    detail: str = ""
+    answer: str = ""
 
 
 class Load:
@@ -68,8 +71,7 @@ class Load:
                     connection = await asyncio.open_connection(url.hostname, url.port)
                 async with asyncio.timeout(ANSWER_WITHIN_S):
                     status, body = await _ask(connection, self._request())
-                detail = "" if status == 200 else body[:300].decode(errors="replace")
-                self.done.append(Invocation(began, time.monotonic(), status, detail))
+                self.done.append(Invocation(began, time.monotonic(), status, body[:300].decode(errors="replace")))
             except (OSError, EOFError, TimeoutError, ValueError) as error:
                 self.done.append(Invocation(began, time.monotonic(), 0, repr(error)))
                 if connection is not None:
