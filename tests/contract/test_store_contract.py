@@ -400,6 +400,14 @@ def test_events_are_read_on_from_a_number_by_region_and_endpoint(open_store: Ope
     assert store.events(after=3) == []
 
 
+def test_a_change_of_what_is_not_there_tells_nothing(open_store: Open) -> None:
+    endpoint = an_endpoint()
+    open_store().put_desired(endpoint.desired, endpoint.recorded)
+    assert not open_store().record(endpoint.recorded, 1)
+    open_store().forget_endpoint("u1")
+    assert open_store().endpoints() == open_store().events() == []
+
+
 def test_a_change_that_is_refused_tells_nothing(open_store: Open) -> None:
     endpoint = an_endpoint()
     open_store().add_endpoint(endpoint.desired, endpoint.recorded, [])

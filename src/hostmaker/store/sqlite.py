@@ -119,7 +119,8 @@ class SqliteStore:
             before = self._of_uid(desired.uid)
             values = (desired.generation, _dump(desired), _dump(recorded), desired.uid)
             self._db.execute(self._sql["put_desired"], values)
-            self._tell(before, Endpoint(desired, recorded))
+            if before is not None:
+                self._tell(before, Endpoint(desired, recorded))
         self._noticed()
 
     def record(self, recorded: Recorded, generation: int, ended: Deployment | None = None) -> bool:
