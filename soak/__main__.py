@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tempfile
 import time
@@ -14,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from tests.integration.conftest import Server
 
+from soak.candidates import draw
+from soak.deployments import Course, Rollouts
 from soak.processes import House, Report, attack
 from soak.simulation import Runs, every_point, every_point_of_deployments, random_pairs, took
 
@@ -27,6 +30,9 @@ def main() -> None:
     parser.add_argument("--deployment-seeds", type=int, default=10, help="worlds with every point of each deployment")
     parser.add_argument("--pairs", type=int, default=10_000, help="of random crash points")
     parser.add_argument("--kills", type=int, default=30, help="of real processes under load")
+    parser.add_argument("--deployments", type=int, default=100, help="of random policies, real ones, under load")
+    parser.add_argument("--deployment-kills", type=int, default=50, help="of control, within those")
+    parser.add_argument("--seed", type=int, default=1, help="of the policies and models that are drawn")
     parser.add_argument("--per-second", type=float, default=200.0, help="requests while they are killed")
     parser.add_argument(
         "--most-minutes", type=float, default=50.0, help="of simulation; what is left then is not tried"
@@ -34,6 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     ends_at = time.monotonic() + arguments.most_minutes * 60
     report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
+    courses = _deployments(arguments.deployments, arguments.deployment_kills, arguments.seed)
     pairs = _simulate("pairs of crash points, hundreds", random_pairs(arguments.pairs), ends_at)
     deployments = _simulate(
         "seeds with every crash point of deployments", every_point_of_deployments(arguments.deployment_seeds), ends_at
@@ -51,11 +58,16 @@ def main() -> None:
         _tell(report)
         table.add_row("invocations under fire", f"{report.invocations:,}", str(len(report.unexplained)))
         table.add_row("processes killed", str(len(report.kills)), f"{len(report.left)} left behind")
+    lost = [f"{course.candidate}: {text}" for course in courses for text in course.broken]
+    if courses:
+        table.add_row("deployments under load", str(len(courses)), str(len(lost)))
+        table.add_row("control killed within them", str(sum(course.kills for course in courses)), "")
     console.print(table)
-    for text in (*points.broken, *deployments.broken, *pairs.broken)[:10]:
+    for text in (*lost, *points.broken, *deployments.broken, *pairs.broken)[:10]:
         console.print(text, highlight=False)
     is_broken = (
-        points.broken
+        lost
+        or points.broken
         or deployments.broken
         or pairs.broken
         or (report is not None and (report.unexplained or report.left))
@@ -90,6 +102,29 @@ def _processes(kills: int, per_second: float) -> Report:
         ready = server.data_dir.with_suffix(".ready")
         house = House(server.data_dir, lambda: json.loads(ready.read_text()), server.stop)
         return attack(house, "fraud", kills, per_second, 1, start_s)
+
+
+def _deployments(number: int, kills: int, seed: int) -> list[Course]:
+    """Carry out so many real deployments, one after the other; `kills` are spread over them."""
+    if not number:
+        return []
+    chance = random.Random(seed)  # noqa: S311 - repeats a run, keeps no secret
+    candidates = [draw(each, chance) for each in range(1, number + 1)]
+    courses, began = list[Course](), time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="hm-soak-") as root:
+        server = Server(Path(root) / "data").start()
+        try:
+            rollouts = Rollouts(server, seed)
+            rollouts.begin()
+            share = [kills * (each + 1) // number - kills * each // number for each in range(number)]
+            for course in rollouts.run(candidates, lambda candidate: share[candidate.number - 1]):
+                courses.append(course)
+                if len(courses) % 10 == 0:
+                    broken = sum(len(each.broken) for each in courses)
+                    console.print(f"{len(courses)} deployments, {broken} broken, {took(began)}")
+        finally:
+            server.stop()
+    return courses
 
 
 def _tell(report: Report) -> None:

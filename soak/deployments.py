@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
-from tests.integration.conftest import Server
+from tests.integration.conftest import Server, put_error_alarm
 
 from hostmaker.cli.server import ControlAwayError, try_control
 from hostmaker.domain.deployment import CauseKind, Deployment
@@ -43,22 +43,14 @@ UNLIKELY = 1e-7
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Healthy instances, old and new, at one moment; None: not known."""
-
-    healthy: int | None
-    alive: int
-
-
 @dataclass(slots=True)
 class Course:
-    """One deployment as it was seen. `broken` are sentences: what must not be."""
+    """One deployment as it was seen. `healthy`: instances, old and new; `broken`: sentences, what must not be."""
 
     candidate: Candidate
     record: Deployment
     description: dict[str, Any]
-    samples: list[Sample]
+    healthy: list[int]
     kills: int
     broken: list[str] = field(default_factory=list)
     invocations: int = 0
@@ -99,30 +91,16 @@ class Rollouts:
 
     def _make(self, candidate: Candidate) -> None:
         self._server.create_config(candidate.config, candidate.script, candidate.instances)
-        if candidate.alarm is not None:
-            self._insist(lambda: self._put_alarm(candidate))
-
-    def _put_alarm(self, candidate: Candidate) -> None:
-        dimensions = {"EndpointName": ENDPOINT, "VariantName": "AllTraffic", "EndpointConfigName": candidate.config}
-        self._server.client("cloudwatch").put_metric_alarm(
-            AlarmName=candidate.alarm,
-            Namespace="AWS/SageMaker",
-            MetricName="InvocationModelErrors",
-            Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-            Statistic="Average",
-            Period=1,
-            EvaluationPeriods=1,
-            Threshold=ALARM_AT,
-            ComparisonOperator="GreaterThanThreshold",
-            TreatMissingData="notBreaching",
-        )
+        if (alarm := candidate.alarm) is not None:
+            cloudwatch = self._server.client("cloudwatch")
+            self._insist(lambda: put_error_alarm(cloudwatch, alarm, ENDPOINT, candidate.config, Threshold=ALARM_AT))
 
     def _deploy(self, candidate: Candidate, kills: int) -> Course:
         asked = {"DeploymentConfig": candidate.deployment} if candidate.deployment else {}
         client = self._server.client("sagemaker")
         time.sleep(0.3)  # load on the old fleet first
         client.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=candidate.config, **asked)
-        began, samples = time.monotonic(), list[Sample]()
+        began, samples = time.monotonic(), list[int]()
         moments = sorted(self._chance.uniform(0.0, 6.0) for _ in range(kills))
         killed = 0
         while True:
@@ -145,7 +123,7 @@ class Rollouts:
             return 1
         return 0
 
-    def _sample(self) -> list[Sample]:
+    def _sample(self) -> list[int]:
         try:
             shown = try_control(self._server.data_dir, f"/_hostmaker/watch/us-east-1/{ENDPOINT}")
         except ControlAwayError:
@@ -153,7 +131,7 @@ class Rollouts:
         if shown["deployment"] is None:
             return []
         counts = [each["healthy"] for each in shown["instances"]]
-        return [Sample(None if None in counts else sum(counts), sum(count or 0 for count in counts))]
+        return [] if None in counts else [sum(counts)]
 
     def _insist(self, call: Callable[[], T]) -> T:
         """Ask again while control is being started again."""
@@ -218,9 +196,9 @@ class Rollouts:
         totals = [sum(target.green + target.blue for target in step.targets.values()) for step in plan.steps]
         least = min(blue, sum(plan.sizes.values()), *totals)
         most = blue + sum(plan.sizes.values())
-        for sample in course.samples:
-            if sample.healthy is not None and not least <= sample.healthy <= most:
-                yield f"{sample.healthy} healthy instances, and the plan has {least} to {most}"
+        for healthy in course.healthy:
+            if not least <= healthy <= most:
+                yield f"{healthy} healthy instances, and the plan has {least} to {most}"
 
     def _record(self, course: Course) -> Iterator[str]:
         told = Counter((event.what, event.step) for event in course.record.events if event.what != "rolling back")

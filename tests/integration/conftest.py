@@ -98,11 +98,7 @@ class Server:
 
     def upload(self, key: str, files: Mapping[str, str | bytes]) -> str:
         """Put a model archive into the store; gives its URI."""
-        s3 = self.client("s3")
-        if "models" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-            s3.create_bucket(Bucket="models")
-        s3.put_object(Bucket="models", Key=key, Body=archive(files))
-        return f"s3://models/{key}"
+        return upload(self.client, key, files)
 
     def create(
         self,
@@ -127,17 +123,7 @@ class Server:
         files: Mapping[str, str | bytes] | None = None,
     ) -> None:
         """Create model and config of one name."""
-        sagemaker = self.client("sagemaker")
-        url = self.upload(f"{name}/model.tar.gz", {"code/inference.py": script, **(files or {})})
-        environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
-        sagemaker.create_model(
-            ModelName=name,
-            ExecutionRoleArn=ROLE,
-            PrimaryContainer={"Image": IMAGE, "ModelDataUrl": url, "Environment": environment, **(container or {})},
-        )
-        wanted = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
-        config = [{**wanted, "InitialInstanceCount": count, **(variant or {})}]
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=config)
+        create_config(self.client, name, script, count, variant, container, files)
 
     def wait_while(self, name: str, status: str, within_s: float = 90) -> dict[str, Any]:
         """Wait until the endpoint has another status; gives its description."""
@@ -148,6 +134,56 @@ class Server:
                 return description
             assert time.monotonic() < deadline, f"still {status}: {self.log()}"
             time.sleep(0.05)
+
+
+def upload(client: Callable[[str], Any], key: str, files: Mapping[str, str | bytes]) -> str:
+    """Put a model archive into the store; gives its URI."""
+    s3 = client("s3")
+    if "models" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket="models")
+    s3.put_object(Bucket="models", Key=key, Body=archive(files))
+    return f"s3://models/{key}"
+
+
+def create_config(
+    client: Callable[[str], Any],
+    name: str,
+    script: str = SUM_SCRIPT,
+    count: int = 1,
+    variant: Mapping[str, Any] | None = None,
+    container: Mapping[str, Any] | None = None,
+    files: Mapping[str, str | bytes] | None = None,
+) -> None:
+    """Create model and config of one name; `client` gives boto3's clients."""
+    sagemaker = client("sagemaker")
+    url = upload(client, f"{name}/model.tar.gz", {"code/inference.py": script, **(files or {})})
+    environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+    sagemaker.create_model(
+        ModelName=name,
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": url, "Environment": environment, **(container or {})},
+    )
+    wanted = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
+    config = [{**wanted, "InitialInstanceCount": count, **(variant or {})}]
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=config)
+
+
+def put_error_alarm(cloudwatch: Any, name: str, endpoint: str, config: str, **changes: Any) -> None:
+    """Put an alarm on the part of invocations that fail in the model, of the fleet of one config alone, on seconds."""
+    dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic", "EndpointConfigName": config}
+    alarm = {
+        "AlarmName": name,
+        "Namespace": "AWS/SageMaker",
+        "MetricName": "InvocationModelErrors",
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+        "Statistic": "Average",
+        "Period": 1,
+        "EvaluationPeriods": 1,
+        "Threshold": 0.5,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+    }
+    cloudwatch.put_metric_alarm(**{**alarm, **changes})
 
 
 def archive(files: Mapping[str, str | bytes]) -> bytes:

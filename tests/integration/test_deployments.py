@@ -15,7 +15,7 @@ from soak.load import Load
 
 from hostmaker.testing import policies
 
-from .conftest import HOSTMAKER, Server
+from .conftest import HOSTMAKER, Server, put_error_alarm
 
 BAD_SCRIPT = """
 import numpy
@@ -33,24 +33,6 @@ PER_SECOND = 50
 def update(server: Server, name: str, config: str, deployment: dict[str, Any] | None) -> None:
     asked = {"DeploymentConfig": deployment} if deployment else {}
     server.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=config, **asked)
-
-
-def put_alarm(server: Server, name: str, endpoint: str, config: str) -> None:
-    """An alarm on the errors of the new fleet alone, on seconds."""
-    dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic", "EndpointConfigName": config}
-    server.client("cloudwatch").put_metric_alarm(
-        AlarmName=name,
-        Namespace="AWS/SageMaker",
-        MetricName="InvocationModelErrors",
-        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        Statistic="Average",
-        Period=1,
-        EvaluationPeriods=2,
-        DatapointsToAlarm=2,
-        Threshold=0.5,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="notBreaching",
-    )
 
 
 @pytest.fixture
@@ -72,7 +54,8 @@ def test_a_canary_with_a_bad_model_rolls_back_on_its_alarm(server: Server, load:
     server.create("canary", count=3)
     assert server.wait_while("canary", "Creating")["EndpointStatus"] == "InService"
     server.create_config("canary-bad", BAD_SCRIPT, count=3)
-    put_alarm(server, "canary-errors", "canary", "canary-bad")
+    cloudwatch = server.client("cloudwatch")
+    put_error_alarm(cloudwatch, "canary-errors", "canary", "canary-bad", EvaluationPeriods=2, DatapointsToAlarm=2)
     running = load("canary")
     update(server, "canary", "canary-bad", policies.canary(33, wait_s=60, final_wait_s=60, alarms=["canary-errors"]))
     after = server.wait_while("canary", "Updating", within_s=60)

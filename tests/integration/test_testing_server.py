@@ -12,24 +12,14 @@ import pytest
 
 from hostmaker.testing import Server, ServerError, World, policies, server
 
-from .conftest import IMAGE as SKLEARN
-from .conftest import ROLE, SUM_SCRIPT, archive
+from .conftest import SUM_SCRIPT, create_config, put_error_alarm
 
 BAD_SCRIPT = SUM_SCRIPT.replace("return numpy.atleast_2d(rows).sum(axis=1)", 'raise ValueError("a weight is missing")')
 HOUR = timedelta(hours=1)
 
 
-def make_config(hostmaker: Server, name: str, script: str = SUM_SCRIPT, instances: int = 2) -> None:
-    s3, sagemaker = hostmaker.client("s3"), hostmaker.client("sagemaker")
-    if "models" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket="models")
-    s3.put_object(Bucket="models", Key=f"{name}.tar.gz", Body=archive({"code/inference.py": script}))
-    environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
-    container = {"Image": SKLEARN, "ModelDataUrl": f"s3://models/{name}.tar.gz", "Environment": environment}
-    sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
-    variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
-    variants = [{**variant, "InitialInstanceCount": instances}]
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+def make_config(hostmaker: Server, name: str, script: str = SUM_SCRIPT) -> None:
+    create_config(hostmaker.client, name, script, count=2)
 
 
 def make_endpoint(hostmaker: Server, name: str) -> None:
@@ -71,19 +61,7 @@ def test_hours_of_bakes_pass_at_once_and_none_is_cut_short(hostmaker: Server) ->
 def test_time_stops_at_what_is_due_so_an_alarm_trips_within_the_hours(hostmaker: Server) -> None:
     make_endpoint(hostmaker, "watched")
     make_config(hostmaker, "watched-bad", BAD_SCRIPT)
-    dimensions = {"EndpointName": "watched", "VariantName": "AllTraffic", "EndpointConfigName": "watched-bad"}
-    hostmaker.client("cloudwatch").put_metric_alarm(
-        AlarmName="watched-errors",
-        Namespace="AWS/SageMaker",
-        MetricName="InvocationModelErrors",
-        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
-        Statistic="Average",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=0.5,
-        ComparisonOperator="GreaterThanThreshold",
-        TreatMissingData="notBreaching",
-    )
+    put_error_alarm(hostmaker.client("cloudwatch"), "watched-errors", "watched", "watched-bad", Period=60)
     update(hostmaker, "watched", "watched-bad", policies.canary(50, wait_s=3600, alarms=["watched-errors"]))
     runtime, deadline = hostmaker.client("sagemaker-runtime"), time.monotonic() + 60
     failed = 0
