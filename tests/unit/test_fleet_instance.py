@@ -18,12 +18,14 @@ from hostmaker.fleet.instance import (
     FoundFailed,
     Life,
     NotStarted,
+    Overfilled,
     Pinged,
     PreparedOk,
     PrepareFailed,
     RememberHealth,
     Removed,
     RemoveDirectory,
+    RemoveFiles,
     Started,
     StartProcess,
     StopProcess,
@@ -100,7 +102,7 @@ def test_a_process_that_ends_before_it_is_healthy_is_started_once_more_at_once()
     assert life.failure.kind is FailureKind.PING
     assert life.failure.signal == "SIGSEGV"
     assert "signal SIGSEGV before its first healthy ping, twice" in life.failure.cause
-    assert deeds(effects) == []
+    assert deeds(effects) == [RemoveFiles()]
 
 
 def test_a_process_that_ends_after_it_was_healthy_fails_at_once() -> None:
@@ -108,7 +110,17 @@ def test_a_process_that_ends_after_it_was_healthy_fails_at_once() -> None:
     assert (life.state, life.pid) == (InstanceState.FAILED, None)
     assert life.failure is not None
     assert life.failure.cause == "Its process ended with exit code 0."
-    assert deeds(effects) == []
+    assert deeds(effects) == [RemoveFiles()]
+
+
+def test_the_files_of_one_that_wrote_too_much_go_as_soon_as_its_process_has_ended() -> None:
+    """Not before: it would write on. And not later: whoever shall record its failure needs the room."""
+    life, effects = after((0, Started(7)), (1, good()), (2, Overfilled("It had written 2 GiB.")))
+    assert (life.state, deeds(effects)) == (InstanceState.FAILED, [StopProcess(at_once=True)])
+    life, effects = step(life, Exited(signal="SIGKILL"), 3)
+    assert deeds(effects) == [RemoveFiles()]
+    life, effects = step(life, Unwanted(), 4)
+    assert deeds(effects) == [RemoveDirectory()]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +169,7 @@ def test_what_cannot_be_begun_fails_with_its_cause(event: Event) -> None:
     life, effects = after((0, event))
     assert life.state is InstanceState.FAILED
     assert life.failure is not None
-    assert deeds(effects) == []
+    assert deeds(effects) == [RemoveFiles()]
 
 
 def test_unwanted_ends_what_runs_before_the_directory_goes() -> None:
@@ -198,7 +210,7 @@ def test_a_process_that_is_found_is_what_it_was(was_healthy: bool | None, state:
 
 def test_a_failure_that_is_found_stays() -> None:
     life, effects = after((0, FoundFailed(BROKEN, None)))
-    assert (life.state, life.failure, effects) == (InstanceState.FAILED, BROKEN, ())
+    assert (life.state, life.failure, effects) == (InstanceState.FAILED, BROKEN, (RemoveFiles(),))
     life, effects = after((0, FoundFailed(BROKEN, 7)))
     assert effects == (StopProcess(),)
     life, effects = step(life, Exited(code=0), 1)

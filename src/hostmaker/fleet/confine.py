@@ -17,12 +17,12 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
+from hostmaker.fleet.directory import OWNED
 from hostmaker.kit.json_value import Json
 
 PROBE_WITHIN_S = 10.0
 # Nobody gives out user ids from here on: systemd's table of user ids, 1879048192 to 2147483646.
 FIRST_UID, UIDS = 1_879_048_192, 268_435_454
-OWNED = ("model", "code", "tmp", "home")  # what an instance may write to
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys")
 
 

@@ -23,6 +23,8 @@ from hostmaker.kit.processes import boot_id
 
 T = TypeVar("T")
 
+OWNED = ("model", "code", "tmp", "home")  # what an instance may write to
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessFile:
@@ -115,13 +117,12 @@ class InstanceDirectory:
 
     def remove(self) -> None:
         """Remove it and all that is in it, read-only directories too; raises OSError."""
-        if not self.path.exists():
-            return
-        for root, names, _ in os.walk(self.path):  # never through links
-            for path in (Path(root) / name for name in names):
-                if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                    path.chmod(stat.S_IRWXU)
-        shutil.rmtree(self.path)
+        _remove(self.path)
+
+    def remove_owned(self) -> None:
+        """Remove what the instance could write to, its model too; its records stay. Raises OSError."""
+        for name in OWNED:
+            _remove(self.path / name)
 
     def _living(self, name: str) -> Process | None:
         told = self._read(name, ProcessFile)
@@ -138,3 +139,14 @@ class InstanceDirectory:
 
     def _write(self, name: str, value: object) -> None:
         write_atomically(self.path / name, json.dumps(encode(value)).encode())
+
+
+def _remove(directory: Path) -> None:
+    if directory.is_symlink() or not directory.is_dir():
+        directory.unlink(missing_ok=True)
+        return
+    for root, names, _ in os.walk(directory):  # never through links
+        for path in (Path(root) / name for name in names):
+            if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                path.chmod(stat.S_IRWXU)
+    shutil.rmtree(directory)

@@ -3,7 +3,8 @@
 preparing -> starting -> healthy <-> unhealthy -> stopping -> gone, and failed from anywhere before stopping.
 
 **Invariant:** healthy only after a good ping of the process that runs. Failed always with a cause. What is unwanted is
-removed as soon as its process and its preparation have ended, and never before.
+removed as soon as its process and its preparation have ended, and never before. What failed is never started again: its
+files go as soon as nothing of it runs, because what comes next (the record of the failure, a replacement) needs room.
 """
 
 from __future__ import annotations
@@ -150,6 +151,11 @@ class StopProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveFiles:
+    """Remove its model and what it has written; its records and its log stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveDirectory:
     """Remove what is left of it."""
 
@@ -168,7 +174,7 @@ class Tell:
     text: str
 
 
-Effect: TypeAlias = EndPreparation | StartProcess | StopProcess | RemoveDirectory | RememberHealth | Tell
+Effect: TypeAlias = EndPreparation | StartProcess | StopProcess | RemoveFiles | RemoveDirectory | RememberHealth | Tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +217,7 @@ def step(life: Life, event: Event, now: float) -> Step:
             return _found(life, event, now)
         case FoundFailed(failure, pid):
             found = replace(life, state=InstanceState.FAILED, failure=failure, pid=pid)
-            return found, (StopProcess(),) if pid is not None else ()
+            return found, (StopProcess(),) if pid is not None else (RemoveFiles(),)
         case Started(pid):
             return _started(life, pid, now)
         case Pinged():
@@ -334,7 +340,7 @@ def _exited(life: Life, how: Exited, now: float) -> Step:
         return ended, (Tell(f"ended with {words}"), RemoveDirectory())
     match life.state:
         case InstanceState.FAILED:
-            return ended, (Tell(f"ended with {words}"),)
+            return ended, (Tell(f"ended with {words}"), RemoveFiles())
         case InstanceState.STARTING if life.starts < MOST_STARTS and not _window_is_over(life, now):
             again = Tell(f"ended with {words} before its first healthy ping; it is started once more")
             return ended, (again, StartProcess())
@@ -370,7 +376,8 @@ def _unwanted(life: Life) -> Step:
 
 def _fail(life: Life, failure: InstanceFailure) -> Step:
     failed = replace(life, state=InstanceState.FAILED, failure=failure, probe_at=None)
-    return failed, (Tell(f"failed: {failure.cause}"),)
+    told = Tell(f"failed: {failure.cause}")
+    return failed, (told,) if life.pid is not None else (told, RemoveFiles())
 
 
 def _window_is_over(life: Life, now: float) -> bool:

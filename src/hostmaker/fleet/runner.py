@@ -35,6 +35,7 @@ from hostmaker.fleet.instance import (
     RememberHealth,
     Removed,
     RemoveDirectory,
+    RemoveFiles,
     Started,
     StartProcess,
     StopProcess,
@@ -106,6 +107,7 @@ class InstanceRunner:
         self._events: asyncio.Queue[Event] = asyncio.Queue()  # bounded by what is under way: a few
         self._settled = asyncio.Event()
         self._preparation: asyncio.Task[None] | None = None
+        self._clearing: asyncio.Task[None] | None = None
         self._group = asyncio.TaskGroup()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -193,6 +195,8 @@ class InstanceRunner:
                 self._spawn(self._start())
             case StopProcess(at_once):
                 self._spawn(self._stop(at_once))
+            case RemoveFiles():
+                self._clearing = self._spawn(self._remove_files())
             case RemoveDirectory():
                 self._spawn(self._remove())
             case RememberHealth(is_healthy):
@@ -347,7 +351,16 @@ class InstanceRunner:
             return None
         return decode(ExitFile, told) if told is not None else None
 
+    async def _remove_files(self) -> None:
+        with _reported("the files of a failed instance could not be removed"):
+            await asyncio.to_thread(self._directory.remove_owned)
+        if self._life.failure is not None and self._directory.failure() is None:  # a full disk has not taken it
+            with _reported("its failure could not be kept"):
+                self._directory.keep_failure(self._life.failure)
+
     async def _remove(self) -> None:
+        if self._clearing is not None:
+            await asyncio.wait((self._clearing,))
         await self._end_process()
         for attempt in range(REMOVE_TRIES):
             try:

@@ -16,8 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostmaker.fleet.confine import OWNED
-from hostmaker.fleet.directory import InstanceDirectory
+from hostmaker.fleet.directory import OWNED, InstanceDirectory
 from hostmaker.kit.files import measure
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -37,6 +37,7 @@ from hostmaker.fleet.instance import (
     RememberHealth,
     Removed,
     RemoveDirectory,
+    RemoveFiles,
     Started,
     StartProcess,
     StopProcess,
@@ -336,6 +337,8 @@ class FakeFleet:
                 runner.doing[Doing.START] = now
             case StopProcess():
                 self._points.around("node", "stopping a process", lambda: self._stop(directory))
+            case RemoveFiles():
+                pass  # a directory here holds records only
             case RemoveDirectory():
                 runner.doing[Doing.REMOVE] = now
             case RememberHealth(is_healthy):
