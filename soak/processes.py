@@ -96,7 +96,7 @@ def attack(house: House, endpoint: str, kills: int, per_second: float, seed: int
     load = Load(ready, endpoint, per_second).start()
     victims = [VICTIMS[number % len(VICTIMS)] for number in range(kills)]
     chance.shuffle(victims)
-    done = []
+    done = list[Kill]()
     try:
         for victim in victims:
             time.sleep(chance.uniform(0.3, 1.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
@@ -13,6 +13,9 @@ from tests.simulation.deployment_stories import STORIES as DEPLOYMENTS
 from tests.simulation.stories import STORIES, new_world
 
 from hostmaker.testing.rehearsal import Story, crash, rehearse
+from soak.forks import Passage, crash_at_each, of_control, pass_through
+
+REQUESTED = "control before store.put_desired"  # UpdateEndpoint, or another instance count, is recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,55 +26,73 @@ class Runs:
     broken: tuple[str, ...]
 
 
-def every_point(seeds: int) -> Generator[tuple[int, Runs]]:
+Results = Generator[tuple[int, Runs]]
+
+
+def every_point(seeds: int) -> Results:
     """Crash at each point of each story, for each seed; gives the seeds done so far with each result."""
-    yield from _spread(_one_seed, [(seed,) for seed in range(seeds)])
+    yield from _spread(_every_point, [(seed,) for seed in range(seeds)])
 
 
-def every_point_of_deployments(seeds: int) -> Generator[tuple[int, Runs]]:
-    """Crash at each point of each story of a deployment, for each seed."""
-    yield from _spread(_one_seed_of_deployments, [(seed,) for seed in range(seeds)])
+def every_point_of_deployments(seeds: int) -> Results:
+    """Crash at each point of each story of a deployment, for each seed: control, node agent, gateways."""
+    yield from _spread(_every_point_of_deployments, [(seed,) for seed in range(seeds)])
 
 
-def random_pairs(pairs: int) -> Generator[tuple[int, Runs]]:
+def every_point_of_control(seeds: int) -> Results:
+    """Kill control at each point of each story of a deployment, from its request on, for each seed."""
+    yield from _spread(_every_point_of_control, [(seed,) for seed in range(seeds)])
+
+
+def random_pairs(pairs: int) -> Results:
     """Crash at two random points of a random story with a random seed."""
     turns = [(turn, min(100, pairs - turn)) for turn in range(0, pairs, 100)]
     yield from _spread(_some_pairs, turns)
 
 
-def _spread(work: object, arguments: list[tuple[int, ...]]) -> Generator[tuple[int, Runs]]:
+def _spread(work: Callable[..., Runs], arguments: Sequence[tuple[int, ...]]) -> Results:
     pool = ProcessPoolExecutor(os.cpu_count())
     try:
-        futures = [pool.submit(work, *each) for each in arguments]  # type: ignore[arg-type]
+        futures = [pool.submit(work, *each) for each in arguments]
         for done, future in enumerate(as_completed(futures), 1):
             yield done, future.result()
     finally:  # also when the time is over, and nobody asks for the rest
         pool.shutdown(cancel_futures=True)
 
 
-def _one_seed(seed: int) -> Runs:
-    return _every_point(STORIES, seed)
+def _every_point(seed: int) -> Runs:
+    return _crash(STORIES, seed, lambda passage: range(len(passage.points)))
 
 
-def _one_seed_of_deployments(seed: int) -> Runs:
-    return _every_point(DEPLOYMENTS, seed)
+def _every_point_of_deployments(seed: int) -> Runs:
+    return _crash(DEPLOYMENTS, seed, lambda passage: range(len(passage.points)))
 
 
-def _every_point(stories: dict[str, Story], seed: int) -> Runs:
-    number, broken = 0, []
+def _every_point_of_control(seed: int) -> Runs:
+    return _crash(DEPLOYMENTS, seed, lambda passage: of_control(passage, REQUESTED))
+
+
+def _crash(stories: Mapping[str, Story], seed: int, points: Callable[[Passage], Sequence[int]]) -> Runs:
+    number, broken = 0, list[str]()
     for name, story in stories.items():
-        expected = rehearse(story, seed, new_world)
-        for point in range(len(expected.points)):
-            number += 1
-            try:
-                crash(story, seed, (point,), expected, new_world)
-            except AssertionError as error:
-                broken.append(f"{name}: {error}")
+        passage = pass_through(story, seed, new_world)
+        at = points(passage)
+        number += len(at)
+        found = crash_at_each(story, seed, at, passage.rehearsal, new_world)
+        broken += [f"{name}: {_why(story, seed, point, passage)}" for point in found]
     return Runs(number, tuple(broken))
 
 
+def _why(story: Story, seed: int, point: int, passage: Passage) -> str:
+    try:
+        crash(story, seed, (point,), passage.rehearsal, new_world)
+    except AssertionError as error:
+        return str(error)
+    return f"broken at point {point} of seed {seed} in a fork, and not when it was repeated"
+
+
 def _some_pairs(turn: int, number: int) -> Runs:
-    chance, broken = random.Random(turn), []  # noqa: S311 - repeats a run, keeps no secret
+    chance, broken = random.Random(turn), list[str]()  # noqa: S311 - repeats a run, keeps no secret
     for _ in range(number):
         name, seed = chance.choice(sorted(STORIES)), chance.randrange(100_000)
         expected = rehearse(STORIES[name], seed, new_world)

@@ -106,6 +106,12 @@ def check(world: World, *verdicts: Verdict) -> None:
     assert [record.verdict for record in records] == list(verdicts), [record.verdict for record in records]
     for record in records:
         _check_events(record)
+    last = records[-1]
+    endpoint = world.endpoint("fraud")
+    assert endpoint is not None
+    assert endpoint.recorded.live_fleet.config_name == (
+        last.config if last.verdict is Verdict.SUCCEEDED else last.config_before
+    )
 
 
 def _check_events(record: Deployment) -> None:

@@ -163,7 +163,7 @@ def _why_back(endpoint: Endpoint, deployment: Deployment, seen: Observed) -> Cau
         if member.fleet == deployment.number and (failure := failed(member, seen)) is not None:
             reason = failure_reason(member.variant, failure)
             return Cause(CauseKind.INSTANCE, reason, instance_id=member.instance_id, failure=failure)
-    if deployment.paused is None and spent(deployment, seen.now, seen.scale) > deployment.maximum_execution:
+    if deployment.paused is None and spent(deployment, seen.now, seen.scale) >= deployment.maximum_execution:
         limit = f"{deployment.maximum_execution.total_seconds():g}"
         reason = f"{told}: exceeded MaximumExecutionTimeoutInSeconds ({limit}). {_where(endpoint, deployment, seen)}"
         return Cause(CauseKind.TIMEOUT, cut(reason))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
-from hostmaker.domain.actions import Action, Forget, Launch, SetStatus, Withdraw
+from hostmaker.domain.actions import Action, Activate, Admit, Forget, Launch, SetStatus, Withdraw
+from hostmaker.domain.deployment import Deployment
 from hostmaker.domain.endpoint import Endpoint, EndpointStatus, fleet_key
 from hostmaker.planner.groups import groups
 from hostmaker.planner.limits import Limits
@@ -29,6 +30,7 @@ class Invariants:
         self._limits = limits
         self._withdrawn_at: dict[str, float] = {}
         self._launches: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._activated_at: dict[tuple[str, int, int], float] = {}  # by uid, deployment and step
         self._file_version = 0
         self._versions: dict[int, tuple[int, int]] = {}
         self._broken: list[str] = []
@@ -44,6 +46,12 @@ class Invariants:
                     self._broken.append(f"an instance is launched for an endpoint that is {status.value}")
                 if action.is_replacement:
                     self._count_launch(endpoint, variant, action.fleet, at)
+            case Admit(ident):
+                if (directory := world.fleet.directories.get(ident)) is not None and directory.health is None:
+                    self._broken.append(f"{ident} is given traffic, and has never been healthy")
+            case Activate():
+                if (deployment := endpoint.recorded.deployment) is not None and deployment.cause is None:
+                    self._saw_step(endpoint.desired.uid, deployment, at)
             case Forget(ident):
                 if ident in world.fleet.directories:
                     self._broken.append(f"{ident} is forgotten, and something is left of it")
@@ -52,6 +60,17 @@ class Invariants:
                     self._broken.append(f"{status.value} becomes {after.value}")
             case _:
                 pass
+
+    def _saw_step(self, uid: str, deployment: Deployment, at: float) -> None:
+        """No step before the bake of the step before it is over, unless a person has said so."""
+        number, step = deployment.number, deployment.step
+        self._activated_at[uid, number, step] = at
+        before = self._activated_at.get((uid, number, step - 1))
+        if before is None or deployment.is_promoted:
+            return  # nobody has seen that one: control died between its record and the telling
+        bake_s = deployment.plan.steps[step - 1].bake.total_seconds()
+        if at - before < bake_s:
+            self._broken.append(f"step {step + 1} came {at - before:.3f} s after one that bakes {bake_s:g} s")
 
     def _count_launch(self, endpoint: Endpoint, variant: str, fleet: int, at: float) -> None:
         launches = self._launches[endpoint.desired.uid, fleet_key(fleet, variant)]
