@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import tempfile
@@ -15,10 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from tests.integration.conftest import Server
 
-from soak.candidates import draw
+from soak.candidates import Candidate, draw
 from soak.deployments import Course, Rollouts
 from soak.processes import House, Report, attack
-from soak.simulation import Runs, every_point, every_point_of_deployments, random_pairs, took
+from soak.simulation import Runs, every_point, every_point_of_control, every_point_of_deployments, random_pairs, took
 
 console = Console()
 
@@ -27,6 +28,9 @@ def main() -> None:
     """Run everything and print what it says."""
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="worlds in which every crash point is tried")
+    parser.add_argument(
+        "--control-seeds", type=int, default=1000, help="worlds with each point of control in deployments"
+    )
     parser.add_argument("--deployment-seeds", type=int, default=10, help="worlds with every point of each deployment")
     parser.add_argument("--pairs", type=int, default=10_000, help="of random crash points")
     parser.add_argument("--kills", type=int, default=30, help="of real processes under load")
@@ -46,10 +50,16 @@ def main() -> None:
         "seeds with every crash point of deployments", every_point_of_deployments(arguments.deployment_seeds), ends_at
     )
     points = _simulate("seeds with every crash point", every_point(arguments.seeds), ends_at)
+    control = _simulate(
+        "seeds with control killed at its every point in deployments",
+        every_point_of_control(arguments.control_seeds),
+        ends_at,
+    )
     table = Table("what", "number", "broken", box=None)
     told = {
         "crash at every point": points,
         "crash at every point of deployments": deployments,
+        "control killed at its every point in deployments": control,
         "crashes at two random points": pairs,
     }
     for name, runs in told.items():
@@ -63,15 +73,10 @@ def main() -> None:
         table.add_row("deployments under load", str(len(courses)), str(len(lost)))
         table.add_row("control killed within them", str(sum(course.kills for course in courses)), "")
     console.print(table)
-    for text in (*lost, *points.broken, *deployments.broken, *pairs.broken)[:10]:
+    in_simulation = [text for runs in told.values() for text in runs.broken]
+    for text in (*lost, *in_simulation)[:10]:
         console.print(text, highlight=False)
-    is_broken = (
-        lost
-        or points.broken
-        or deployments.broken
-        or pairs.broken
-        or (report is not None and (report.unexplained or report.left))
-    )
+    is_broken = lost or in_simulation or (report is not None and (report.unexplained or report.left))
     sys.exit(1 if is_broken else 0)
 
 
@@ -116,8 +121,13 @@ def _deployments(number: int, kills: int, seed: int) -> list[Course]:
         try:
             rollouts = Rollouts(server, seed)
             rollouts.begin()
-            share = [kills * (each + 1) // number - kills * each // number for each in range(number)]
-            for course in rollouts.run(candidates, lambda candidate: share[candidate.number - 1]):
+
+            def share(candidate: Candidate) -> int:
+                """Spread what is left: some deployments end before control could be killed."""
+                left = kills - sum(course.kills for course in courses)
+                return math.ceil(max(left, 0) / (number - candidate.number + 1))
+
+            for course in rollouts.run(candidates, share):
                 courses.append(course)
                 if len(courses) % 10 == 0:
                     broken = sum(len(each.broken) for each in courses)

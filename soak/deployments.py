@@ -101,7 +101,7 @@ class Rollouts:
         time.sleep(0.3)  # load on the old fleet first
         client.update_endpoint(EndpointName=ENDPOINT, EndpointConfigName=candidate.config, **asked)
         began, samples = time.monotonic(), list[int]()
-        moments = sorted(self._chance.uniform(0.0, 6.0) for _ in range(kills))
+        moments = sorted(self._chance.uniform(0.0, 4.0) for _ in range(kills))
         killed = 0
         while True:
             if moments and time.monotonic() - began >= moments[0]:

@@ -35,9 +35,10 @@ from hostmaker.reconciler.hub import Hub
 from hostmaker.testing.clock import VirtualClock
 from hostmaker.testing.crash import CrashPoints
 from hostmaker.testing.fleet import FakeFleet
-from hostmaker.testing.gateways import FakeGateways, Invocation
+from hostmaker.testing.gateways import FakeGateways, Invocation, Outcome
 from hostmaker.testing.hub import FakeHub, Link
 from hostmaker.testing.machine import Course
+from hostmaker.testing.telemetry import MemoryRing
 
 ACCOUNT = "123456789012"
 KEY = EndpointKey("us-east-1", "house")
@@ -73,7 +74,7 @@ class FakeRig:
         self._order = count()
         points, chance = CrashPoints(), random.Random(1)
         self.fleet = FakeFleet(self.clock, lambda wanted: Course())
-        self.gateways = FakeGateways(0, ACCOUNT, self.fleet, chance, self.clock.steady, 60.0)
+        self.gateways = FakeGateways(0, ACCOUNT, self.fleet, chance, self.clock, 60.0, MemoryRing())
         self.routes = FakeHub(self.fleet, self.gateways, self.clock, self._link, points)
         self.instance_socket = "/fake/i.sock"
         self._inside: list[Invocation] = []
@@ -115,7 +116,7 @@ class FakeRig:
     def answer_all(self) -> None:
         for each in self._inside:
             if each in each.gateway.inside:
-                each.gateway.end(each)
+                each.gateway.end(each, Outcome.ANSWERED)
 
     async def leave(self) -> None:
         pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostmaker.domain.errors import ApiError, ValidationError
-from hostmaker.domain.metric import Bucket, Series, of_value
+from hostmaker.domain.metric import Series, Summary, of_value
 from hostmaker.kit.database import migrate
 from hostmaker.ports import CallContext
 from hostmaker.telemetry.alarm_api import AlarmOperations
@@ -76,8 +76,10 @@ def model() -> ServiceModel:
 class Metrics:
     """One value in every minute of every series."""
 
-    def buckets(self, series: Series, start: int, end: int, period_s: int) -> list[Bucket]:
-        return [Bucket(at, period_s, of_value(1.0)) for at in range(start, end, period_s)]
+    def windows(
+        self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
+    ) -> list[Summary | None]:
+        return [of_value(1.0, length_s // step_s) for _ in starts]
 
 
 class Caller:

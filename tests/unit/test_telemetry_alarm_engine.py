@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -29,6 +29,7 @@ from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.alarm_engine import HISTORY_KEPT_S, AlarmEngine
 from hostmaker.telemetry.alarm_family import CircleError
 from hostmaker.telemetry.alarm_store import AlarmStore, HistoryQuery
+from hostmaker.telemetry.cell import merged
 from hostmaker.telemetry.series import SeriesStore
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -52,7 +53,6 @@ class Metrics:
         cells[int(at)] = (merge(known[0], new) if known else new, unit)
 
     def buckets(self, series: Series, start: int, end: int, period_s: int) -> list[Bucket]:
-        self.reads += 1
         found: dict[int, Bucket] = {}
         for second, (summary, unit) in sorted(self.values.get(series, {}).items()):
             place = second // period_s * period_s
@@ -60,6 +60,12 @@ class Metrics:
                 known = found.get(place)
                 found[place] = Bucket(place, period_s, merge(known.summary, summary) if known else summary, unit)
         return list(found.values())
+
+    def windows(
+        self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
+    ) -> list[Summary | None]:
+        self.reads += 1
+        return [merged(self.buckets(series, start, start + length_s, step_s), unit) for start in starts]
 
 
 class House:

@@ -76,6 +76,7 @@ async def main(start: Start) -> None:
         store.endpoints,
         hub.outstanding,
         lambda change: _alarm_changed(change, reconciler),
+        lambda _: reconciler.wake(),
     )
     hub.take_usage = telemetry.take_usage
     hands = Hands(store, hub, hub, clock, timeline, telemetry.alarms)

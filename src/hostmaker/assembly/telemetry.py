@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from hostmaker.domain.alarm import StateChange
+from hostmaker.domain.alarm import AlarmKey, StateChange
 from hostmaker.domain.endpoint import Endpoint, MemberPhase
 from hostmaker.domain.messages import NodeUsage
 from hostmaker.domain.metric import Datum, Series
@@ -22,7 +22,7 @@ from hostmaker.telemetry.alarm_schedule import Cadence
 from hostmaker.telemetry.alarm_store import AlarmStore
 from hostmaker.telemetry.metric_api import MetricOperations
 from hostmaker.telemetry.prometheus import prometheus_text
-from hostmaker.telemetry.publish import Publisher, Serving
+from hostmaker.telemetry.publish import Publisher, Serving, serving
 from hostmaker.telemetry.recent import recent
 from hostmaker.telemetry.rings import Counter
 from hostmaker.telemetry.series import SeriesStore
@@ -47,8 +47,9 @@ class Telemetry:
         endpoints: Callable[[], Sequence[Endpoint]],
         outstanding: Callable[[Sequence[int]], dict[int, int]],
         told: Callable[[StateChange], None],
+        deleted: Callable[[Sequence[AlarmKey]], None],
     ) -> None:
-        """`told` is called for each change of an alarm's state, when it is kept."""
+        """`told` is called for each change of an alarm's state when it is kept, `deleted` when alarms are gone."""
         rings = run_dir / "rings"
         self._clock = clock
         self._account = account
@@ -60,7 +61,14 @@ class Telemetry:
         self._publisher = Publisher(self._series)
         self._store = AlarmStore(self._series.db)
         self.alarms = AlarmEngine(
-            self._store, self._series, clock.seconds, told, account, cadence=_cadence(clock.scale), woken=self._due.set
+            self._store,
+            self._series,
+            clock.seconds,
+            told,
+            account,
+            cadence=_cadence(clock.scale),
+            woken=self._due.set,
+            deleted=deleted,
         )
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
@@ -161,19 +169,6 @@ class Telemetry:
         ]
         counts = self._outstanding(slots)
         return [counts.get(slot, 0) for slot in slots]
-
-
-def serving(endpoint: Endpoint) -> list[Serving]:
-    """Give what of an endpoint is in service: a variant under a config, since its oldest instance is."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for member in endpoint.recorded.members:
-        if member.phase is MemberPhase.IN_SERVICE:
-            config = endpoint.recorded.fleet(member.fleet).config_name
-            found.setdefault((member.variant, config), []).append(member.since.timestamp())
-    region, name = endpoint.desired.region, endpoint.desired.name
-    return [
-        Serving(region, name, variant, config, len(since), min(since)) for (variant, config), since in found.items()
-    ]
 
 
 def _cadence(scale: float) -> Cadence:

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol
 
+from hostmaker.gateway.core import Choice
 from hostmaker.gateway.failure import Failure
+from hostmaker.gateway.table import Endpoint, P, Variant
 from hostmaker.kit.ring import (
     BROKE_OFF,
     FAILED,
@@ -23,13 +25,7 @@ from hostmaker.kit.ring import (
     TIMED,
     UNROUTED,
     RingFullError,
-    RingWriter,
 )
-
-if TYPE_CHECKING:
-    from hostmaker.gateway.core import Choice
-    from hostmaker.gateway.table import Endpoint, Variant
-    from hostmaker.gateway.upstream import HttpPeer
 
 log = logging.getLogger("hostmaker.gateway")
 FRESH_S = 0.001  # platform time is read once a millisecond at most
@@ -47,22 +43,40 @@ FLAGS_OF = {
 STATUS_OF = {Failure.TOO_LARGE: 413}  # what the caller is told that the model has answered
 
 
-class Meter:
+class Ring(Protocol):
+    """What is appended to, as `kit.ring.RingWriter`."""
+
+    def name(self, parts: tuple[str, ...]) -> int: ...
+    def append(
+        self,
+        at: float,
+        key: int,
+        model_us: float,
+        overhead_us: float,
+        first_us: float,
+        status: int,
+        instances: int,
+        flags: int,
+    ) -> None: ...
+    def close(self) -> None: ...
+
+
+class Meter(Generic[P]):
     """The counter of one gateway; without a ring it counts nothing."""
 
-    def __init__(self, ring: RingWriter | None, platform_time: Callable[[], float], clock: Callable[[], float]) -> None:
+    def __init__(self, ring: Ring | None, platform_time: Callable[[], float], clock: Callable[[], float]) -> None:
         """`clock` gives steady seconds, to the microsecond."""
         self._ring = ring
         self._platform_time = platform_time
         self.clock = clock
         self._at = 0.0
         self._read_at = -1.0
-        self._known: dict[Variant[HttpPeer], tuple[int, int]] = {}  # their keys and sizes
+        self._known: dict[Variant[P], tuple[int, int]] = {}  # their keys and sizes
         self._named: dict[tuple[str, str, str, str], int] = {}
 
     def answered(
         self,
-        choice: Choice[HttpPeer],
+        choice: Choice[P],
         status: int,
         began: float,
         sent: float,
@@ -90,22 +104,20 @@ class Meter:
         first_us = (first - sent) * 1e6 if first else 0.0
         ring.append(self._at, key, (now - sent) * 1e6, (sent - began) * 1e6, first_us, status, size, flags)
 
-    def failed(self, choice: Choice[HttpPeer], failure: Failure, began: float, sent: float) -> None:
+    def failed(self, choice: Choice[P], failure: Failure, began: float, sent: float) -> None:
         """Count an invocation whose last attempt has failed."""
         self.answered(choice, STATUS_OF.get(failure, 0), began, sent, flags=FLAGS_OF[failure])
 
-    def streamed(
-        self, choice: Choice[HttpPeer], began: float, sent: float, first: float, broke_off: bool = False
-    ) -> None:
+    def streamed(self, choice: Choice[P], began: float, sent: float, first: float, broke_off: bool = False) -> None:
         """Count a streamed invocation that was answered 2xx, and perhaps broke off later."""
         flags = TIMED | STREAMED | (BROKE_OFF | FAILED if broke_off else 0)
         self.answered(choice, 200, began, sent, first, flags)
 
-    def left(self, choice: Choice[HttpPeer], began: float) -> None:
+    def left(self, choice: Choice[P], began: float) -> None:
         """Count an invocation whose client is gone."""
         self.answered(choice, 0, began, began, flags=0)
 
-    def unrouted(self, endpoint: Endpoint[HttpPeer], target: str | None) -> None:
+    def unrouted(self, endpoint: Endpoint[P], target: str | None) -> None:
         """Count an invocation for which no instance was in service."""
         ring = self._ring
         if ring is None:
@@ -116,7 +128,7 @@ class Meter:
         if key >= 0:
             ring.append(self._platform_time(), key, 0, 0, 0, 503, 0, UNROUTED)
 
-    def forget_all_but(self, endpoints: Iterable[Endpoint[HttpPeer]]) -> None:
+    def forget_all_but(self, endpoints: Iterable[Endpoint[P]]) -> None:
         """A new table is served: variants that are not in it need not be kept."""
         kept = {variant for endpoint in endpoints for variant in endpoint.variants}
         self._known = {variant: known for variant, known in self._known.items() if variant in kept}
@@ -127,7 +139,7 @@ class Meter:
             self._ring.close()
             self._ring = None
 
-    def _learn(self, endpoint: Endpoint[HttpPeer], variant: Variant[HttpPeer]) -> tuple[int, int]:
+    def _learn(self, endpoint: Endpoint[P], variant: Variant[P]) -> tuple[int, int]:
         """Give the key of a variant under its config, written down before it is used, and its size."""
         name = (endpoint.region, endpoint.name, variant.name, variant.config)
         key = self._named.get(name)

@@ -34,7 +34,7 @@ class Shared:
     def __init__(
         self,
         core: Core[HttpPeer],
-        meter: Meter,
+        meter: Meter[HttpPeer],
         control: HttpPeer,
         store_address: tuple[str, int],
         doors: Doors,

@@ -15,4 +15,4 @@ class Limits:
     starts_a_minute: int = 10  # replacements of a variant; at least as many as it has instances: each can be lost once
     settled_s: float = 10.0  # in service, after which a failure is the first one again
     out_of_service_s: float = 300.0
-    alarm_poll_s: float = 30.0  # between two looks at alarms, beside what they tell by themselves at once
+    alarm_poll_s: float = 300.0  # between two looks at alarms, beside what they tell by themselves at once

@@ -72,6 +72,7 @@ class Reconciler:
         self._routes: tuple[EndpointRoute, ...] | None = None
         self._generation = 0
         self._wanted: tuple[InstanceSpec, ...] | None = None
+        self._projected: list[Endpoint] = []
 
     def wake(self) -> None:
         """Look again soon: something has changed."""
@@ -173,6 +174,10 @@ class Reconciler:
         return replace(endpoint, recorded=recorded)
 
     def _project(self, endpoints: Sequence[Endpoint]) -> None:
+        """Tell gateways and nodes what the records say, where that is something else than before."""
+        is_same = self._wanted is not None and len(endpoints) == len(self._projected)
+        if is_same and all(one is other for one, other in zip(endpoints, self._projected, strict=True)):
+            return
         table = routes(endpoints)
         if table != self._routes or newest_awaited(endpoints) > self._table_version:
             base, self._table_version = self._table_version, self._hands.store.next_number("table")
@@ -185,6 +190,7 @@ class Reconciler:
             self._generation = self._hands.store.next_number("instances")
             self._hands.node.put(DesiredInstances(self._generation, wanted))
             self._wanted = wanted
+        self._projected = list(endpoints)
 
 
 def _free(endpoints: Sequence[Endpoint]) -> tuple[int, ...]:

@@ -59,14 +59,16 @@ class AlarmEngine:
         cadence: Cadence | None = None,
         act: Act = not_served,
         woken: Callable[[], None] = lambda: None,
+        deleted: Callable[[Sequence[AlarmKey]], None] = lambda _: None,
     ) -> None:
         """`now`: platform time in Unix seconds. `told`: called once for each change, after it is kept.
 
-        `woken`: called when something has become due before the last look's answer.
+        `woken`: called when something has become due before the last look's answer. `deleted`: called with the alarms
+        that are there no longer.
         """
         self.account = account
         self._store, self._metrics, self._now, self._told = alarms, metrics, now, told
-        self._cadence, self._act, self._woken = cadence or Cadence(), act, woken
+        self._cadence, self._act, self._woken, self._deleted = cadence or Cadence(), act, woken, deleted
         self._alarms: dict[AlarmKey, Alarm] = {}
         self._statuses: dict[AlarmKey, AlarmStatus] = {}
         self._schedule = Schedule()
@@ -97,6 +99,11 @@ class AlarmEngine:
         self._schedule.done(due, now)
         self._sweep(now)
         return self._schedule.wait(now)
+
+    @property
+    def is_quick(self) -> bool:
+        """Tell whether there are alarms that have to know of data at once."""
+        return bool(self._quick)
 
     def data_arrived(self, series: Iterable[Series]) -> None:
         """Data has come for these: alarms of periods under a minute on them are due at once."""
@@ -167,6 +174,7 @@ class AlarmEngine:
         for key in keys:
             self._forget(key)
         self._family = self._family_with()
+        self._deleted(keys)
 
     def set_state(self, key: AlarmKey, state: AlarmState, reason: str, data: str) -> None:
         """Put an alarm that exists into a state, which stays for the next seconds at least."""

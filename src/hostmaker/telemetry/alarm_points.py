@@ -6,11 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
 from typing import Protocol
 
 from hostmaker.domain.alarm import LowSamples, MetricAlarm, MetricStat
-from hostmaker.domain.metric import Bucket, Series, Summary, merge, statistic
+from hostmaker.domain.metric import Series, Summary, statistic
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.alarm import Verdict, enough_samples, periods_seen
 from hostmaker.planner.metric_math import evaluate_all, parse
@@ -21,8 +20,10 @@ MOST_EVALUATED, MOST_RECENT = 20, 50  # datapoints in StateReasonData, whose tex
 class Readable(Protocol):
     """Where metrics are read."""
 
-    def buckets(self, series: Series, start: int, end: int, period_s: int) -> list[Bucket]:
-        """Give the buckets with values, aligned to multiples of `period_s`, start <= bucket.start < end, sorted."""
+    def windows(
+        self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
+    ) -> list[Summary | None]:
+        """Give what fell into each [start, start + length) of a unit (None: of any), in multiples of `step_s`."""
         ...
 
 
@@ -64,12 +65,7 @@ def read_points(alarm: MetricAlarm, metrics: Readable, end: int, step: int) -> P
 def _summaries(
     region: str, stat: MetricStat, metrics: Readable, starts: Sequence[int], step: int
 ) -> list[Summary | None]:
-    first, length = starts[0], stat.period_s
-    grouped: dict[int, list[Summary]] = {}
-    for bucket in metrics.buckets(stat.series(region), first, first + len(starts) * length, step):
-        if stat.unit is None or bucket.unit == stat.unit:
-            grouped.setdefault((bucket.start - first) // length, []).append(bucket.summary)
-    return [reduce(merge, grouped[place]) if place in grouped else None for place in range(len(starts))]
+    return metrics.windows(stat.series(region), starts, stat.period_s, step, stat.unit)
 
 
 def says_enough(alarm: MetricAlarm, points: Points, verdict: Verdict) -> bool:

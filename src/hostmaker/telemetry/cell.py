@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from functools import reduce
 
-from hostmaker.domain.metric import Summary, bucket_of
+from hostmaker.domain.metric import Bucket, Summary, bucket_of, merge
 
 
 class Cell:
@@ -55,6 +56,12 @@ class Cell:
             self.least = least
         if greatest > self.greatest:
             self.greatest = greatest
+
+
+def merged(buckets: Iterable[Bucket], unit: str | None) -> Summary | None:
+    """Give what buckets of a unit (None: of any) tell together; None when there are none."""
+    found = [bucket.summary for bucket in buckets if unit is None or bucket.unit == unit]
+    return reduce(merge, found) if found else None
 
 
 def dump_histogram(histogram: dict[str, float] | None) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from hostmaker.domain.endpoint import Endpoint, MemberPhase
 from hostmaker.domain.metric import Datum, Series, of_value
 from hostmaker.telemetry.cell import Cell
 from hostmaker.telemetry.series import SeriesStore
@@ -34,6 +35,19 @@ class Serving:
     def target(self) -> Target:
         """What is invoked."""
         return Target(self.region, self.endpoint, self.variant, self.config)
+
+
+def serving(endpoint: Endpoint) -> list[Serving]:
+    """Give what of an endpoint is in service: a variant under a config, since its oldest instance is."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for member in endpoint.recorded.members:
+        if member.phase is MemberPhase.IN_SERVICE:
+            config = endpoint.recorded.fleet(member.fleet).config_name
+            found.setdefault((member.variant, config), []).append(member.since.timestamp())
+    region, name = endpoint.desired.region, endpoint.desired.name
+    return [
+        Serving(region, name, variant, config, len(since), min(since)) for (variant, config), since in found.items()
+    ]
 
 
 class Publisher:

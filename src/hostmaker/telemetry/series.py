@@ -17,13 +17,14 @@ from typing import NamedTuple
 from hostmaker.domain.metric import Bucket, Datum, Series, Summary
 from hostmaker.kit.database import migrate, named_queries
 from hostmaker.ports import StoreUnavailableError
-from hostmaker.telemetry.cell import Cell, dump_histogram, load_histogram, merge_histograms
+from hostmaker.telemetry.cell import Cell, dump_histogram, load_histogram, merge_histograms, merged
 from hostmaker.telemetry.retention import FORGOTTEN_AFTER_S, Roll, rolls_of
 
 SWEPT_AT_ONCE = 200  # series: a sweep must not keep others waiting
 ROLLED_AT_ONCE = 1000  # cells of one series and period
 LAST_TO_S = 60.0  # how exactly the time of the latest value is kept
 FOR_EVER = 0  # the period of the cell that holds all values
+MOST_BUCKETS, MOST_WINDOWS = 256, 64  # remembered of a series: alarms look at the same ones again and again
 
 
 class Place(NamedTuple):
@@ -35,15 +36,29 @@ class Place(NamedTuple):
 
 
 class _Entry:
-    """What is known of a series; `ident` is None until the first commit. `fresh`: what is not committed yet."""
+    """What is known of a series; `ident` is None until the first commit. `fresh`: what is not committed yet.
 
-    __slots__ = ("fresh", "ident", "kept_last", "last", "series")
+    `read`: buckets as they were read, by period and start; `windows`: sums of them, by start, length, unit. Each is
+    forgotten when something comes into it.
+    """
+
+    __slots__ = ("fresh", "ident", "kept_last", "last", "read", "series", "windows")
 
     def __init__(self, series: Series, ident: int | None, last: float) -> None:
         self.series = series
         self.ident = ident
         self.last = self.kept_last = last
         self.fresh: dict[Place, Cell] = {}
+        self.read: dict[int, dict[int, tuple[Bucket, ...]]] = {}
+        self.windows: dict[tuple[int, int, str | None], Summary | None] = {}
+
+    def forget_read(self, at: int) -> None:
+        """Something comes into the cell that begins at `at`."""
+        for length, read in self.read.items():
+            read.pop(at // length * length, None)
+        if self.windows:
+            for key in [key for key in self.windows if key[0] <= at < key[0] + key[1]]:
+                del self.windows[key]
 
 
 class SeriesStore:
@@ -85,6 +100,8 @@ class SeriesStore:
                 cell = entry.fresh[place] = Cell()
                 self._changed.add(entry)
             cell.add(datum.summary)
+            if period:
+                entry.forget_read(place.start)
             if datum.at > entry.last:
                 entry.last = datum.at
         self._move(offsets)
@@ -133,6 +150,42 @@ class SeriesStore:
         if entry is None:
             return []
         low, high = -(-start // period_s) * period_s, -(-end // period_s) * period_s
+        if high - low > MOST_BUCKETS * period_s:
+            return self._buckets(entry, low, high, period_s)
+        read = entry.read.setdefault(period_s, {})
+        if len(read) > 2 * MOST_BUCKETS:
+            read.clear()
+        starts = range(low, high, period_s)
+        unread = [at for at in starts if at not in read]
+        if unread:
+            self._read(entry, read, unread, period_s)
+        return [bucket for at in starts for bucket in read[at]]
+
+    def windows(
+        self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
+    ) -> list[Summary | None]:
+        """Give what fell into each [start, start + length) of a unit (None: of any), in multiples of `step_s`."""
+        entry = self._entries.get(series)
+        if entry is None:
+            return [None for _ in starts]
+        known = entry.windows
+        if len(known) >= MOST_WINDOWS:
+            known.clear()
+        for start in starts:
+            if (start, length_s, unit) not in known:
+                buckets = self.buckets(series, start, start + length_s, step_s)
+                known[start, length_s, unit] = merged(buckets, unit)
+        return [known[start, length_s, unit] for start in starts]
+
+    def _read(self, entry: _Entry, read: dict[int, tuple[Bucket, ...]], starts: Sequence[int], period_s: int) -> None:
+        """Read buckets that are not known, from the first to the last one of them."""
+        found: dict[int, list[Bucket]] = {}
+        for bucket in self._buckets(entry, starts[0], starts[-1] + period_s, period_s):
+            found.setdefault(bucket.start, []).append(bucket)
+        for at in starts:
+            read[at] = tuple(found.get(at, ()))
+
+    def _buckets(self, entry: _Entry, low: int, high: int, period_s: int) -> list[Bucket]:
         cells: dict[tuple[int, str], Cell] = {}
         for at, unit, summary in self._summaries(entry, low, high):
             key = (at // period_s * period_s, unit)
@@ -198,6 +251,8 @@ class SeriesStore:
             for entry in turn:
                 if entry.ident is None:
                     continue
+                entry.read.clear()
+                entry.windows.clear()
                 for roll in rolls_of(entry.series.namespace):
                     self._roll(entry.ident, roll, now)
                 if entry.last < now - FORGOTTEN_AFTER_S and not entry.fresh:

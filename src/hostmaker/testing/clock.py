@@ -25,7 +25,11 @@ class VirtualClock:
 
     def now(self) -> datetime:
         """Platform time: aware, UTC."""
-        return datetime.fromtimestamp(self._anchor.seconds(self.seconds), UTC)
+        return datetime.fromtimestamp(self.platform_s(), UTC)
+
+    def platform_s(self) -> float:
+        """Platform time in Unix seconds."""
+        return self._anchor.seconds(self.seconds)
 
     def reopen(self) -> None:
         """Do what a process does that starts: go on from the anchor that is kept."""

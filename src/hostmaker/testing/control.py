@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
 
 from hostmaker.control.app import operations
@@ -13,7 +13,7 @@ from hostmaker.control.services import Services
 from hostmaker.kit.clock import Clock
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.endpoint import Limits
-from hostmaker.ports import Alarms, CallContext, Objects, Output, Store, StoreUnavailableError
+from hostmaker.ports import Alarms, CallContext, Handler, Objects, Output, Store, StoreUnavailableError
 from hostmaker.reconciler.loop import Hands, Reconciler, Timeline
 from hostmaker.testing.faulty_store import FaultyStore
 from hostmaker.testing.hub import FakeHub
@@ -84,10 +84,15 @@ class ControlLife:
 
     def call(self, operation: str, request: dict[str, Json]) -> dict[str, object]:
         """Carry out a SageMaker call, as it is by the model; raises ApiError and StoreUnavailableError."""
-        headers = {"x-amz-target": f"SageMaker.{operation}", "content-type": "application/x-amz-json-1.1"}
-        call = parse("POST", "/", "", headers, json.dumps(request).encode(), None)
-        output = self._handlers["sagemaker", operation](CallContext(REGION, ACCOUNT, "", "r"), call.input)
-        return dict((_answer(output) if inspect.isawaitable(output) else output) or {})
+        return carry_out(self._handlers["sagemaker", operation], f"SageMaker.{operation}", "1.1", request)
+
+
+def carry_out(handler: Handler, target: str, version: str, request: Mapping[str, Json]) -> dict[str, object]:
+    """Check and carry out a call of a JSON protocol, as it is by the model."""
+    headers = {"x-amz-target": target, "content-type": f"application/x-amz-json-{version}"}
+    call = parse("POST", "/", "", headers, json.dumps(request).encode(), None)
+    output = handler(CallContext(REGION, ACCOUNT, "", "r"), call.input)
+    return dict((_answer(output) if inspect.isawaitable(output) else output) or {})
 
 
 def _answer(output: Awaitable[Output]) -> Output:

@@ -66,7 +66,7 @@ class FakeFleet:
         points: CrashPoints | None = None,
     ) -> None:
         self._clock = clock
-        self._course = course
+        self.course = course
         self._changed = changed
         self._told = told
         self._points = points or CrashPoints()
@@ -78,6 +78,8 @@ class FakeFleet:
         # In the agent's memory
         self.is_up = True
         self._runners: dict[str, Runner] = {}
+        self._next_at: float | None = None
+        self._has_moved = True  # so when it happens next has to be found out anew
 
     # Port `Node`
 
@@ -122,7 +124,7 @@ class FakeFleet:
         """Let an instance answer nothing from now on."""
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
-        process.hangs = True
+        process.hangs = self._has_moved = True
         runner = self._runners.get(instance_id)
         if runner is not None and runner.life.probe_at is not None:
             runner.life = replace(runner.life, probe_at=max(runner.life.probe_at, self._clock.steady()))
@@ -131,7 +133,7 @@ class FakeFleet:
         """Let it answer again."""
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
-        process.hangs = False
+        process.hangs, self._has_moved = False, True
 
     def part(self) -> None:
         """Lose the link: facts are unknown, instances go on."""
@@ -145,7 +147,7 @@ class FakeFleet:
 
     def crash(self) -> None:
         """Kill the agent: what it had in memory is gone, processes and directories are not."""
-        self.is_up = False
+        self.is_up, self._has_moved = False, True
         self._runners = {}
 
     def restart(self) -> None:
@@ -164,14 +166,15 @@ class FakeFleet:
 
     def next_at(self) -> float | None:
         """Steady second at which something happens next."""
-        return min((at for at, _ in self._due()), default=None)
+        if self._has_moved:
+            self._next_at, self._has_moved = min((at for at, _ in self._due()), default=None), False
+        return self._next_at
 
     def advance(self) -> None:
         """Perform everything that is due now, in the order of time."""
-        while True:
-            at, ident = min(self._due(), default=(None, ""))
-            if at is None or at > self._clock.steady():
-                return
+        while (at := self.next_at()) is not None and at <= self._clock.steady():
+            self._has_moved = True
+            at, ident = min(self._due())
             self._perform_due(ident, at)
 
     def _due(self) -> Iterator[tuple[float, str]]:
@@ -224,6 +227,7 @@ class FakeFleet:
 
     def _begin(self, spec: InstanceSpec) -> Runner:
         """Take up an instance; preparing makes its directory anew."""
+        self._has_moved = True
         life = Life(startup_timeout_s=spec.startup_timeout.total_seconds())
         runner = self._runners[spec.instance_id] = Runner(life, self._clock.now())
         left = self.directories.get(spec.instance_id)
@@ -232,7 +236,7 @@ class FakeFleet:
             self.directories[spec.instance_id] = Directory(spec, lines=left.lines if left is not None else [])
 
         self._points.around("node", "making a directory", create)
-        runner.doing[Doing.PREPARE] = self._clock.steady() + self._course(spec).prepare_s
+        runner.doing[Doing.PREPARE] = self._clock.steady() + self.course(spec).prepare_s
         return runner
 
     def _take_up(self, ident: str, directory: Directory) -> None:
@@ -273,7 +277,7 @@ class FakeFleet:
                 assert_never(doing)
 
     def _prepared(self, directory: Directory, runner: Runner) -> Event:
-        failure = PREPARATION_ENDED if runner.is_cancelled else self._course(directory.spec).prepare_failure
+        failure = PREPARATION_ENDED if runner.is_cancelled else self.course(directory.spec).prepare_failure
         if failure is not None:
             return PrepareFailed(failure)
 
@@ -285,13 +289,13 @@ class FakeFleet:
 
     def _start(self, directory: Directory) -> None:
         self._pids += 1
-        now, exits = self._clock.steady(), self._course(directory.spec).exits
+        now, exits = self._clock.steady(), self.course(directory.spec).exits
         exits_at = now + exits[directory.starts] if directory.starts < len(exits) else None
         directory.process = Process(self._pids, now, exits_at)
         directory.starts += 1
 
     def _probe(self, ident: str, runner: Runner, at: float) -> None:
-        process, after_s = self.directories[ident].process, self._course(self.directories[ident].spec).healthy_after_s
+        process, after_s = self.directories[ident].process, self.course(self.directories[ident].spec).healthy_after_s
         is_good = (
             process is not None
             and process.ended is None
@@ -305,6 +309,7 @@ class FakeFleet:
         )
 
     def _take(self, ident: str, runner: Runner, event: Event) -> None:
+        self._has_moved = True
         before = runner.life
         after, effects = step(before, event, self._clock.steady())
         if after.failure is not None and before.failure is None and ident in self.directories:
@@ -354,9 +359,10 @@ class FakeFleet:
         if process is not None:
             process.was_stopped = True
             process.how = Exited(signal="SIGKILL" if process.hangs else "SIGTERM")
-            process.exits_at = self._clock.steady() + self._course(directory.spec).stop_s
+            process.exits_at = self._clock.steady() + self.course(directory.spec).stop_s
 
     def _end(self, ident: str, process: Process, how: Exited) -> None:
+        self._has_moved = True
         process.ended, process.exits_at = how, None
         runner = self._runners.get(ident)
         if runner is not None and runner.life.pid == process.pid:

@@ -18,10 +18,12 @@ from hostmaker.domain.names import EndpointKey
 from hostmaker.domain.routing import InstanceRoute, RoutingTable, StaleTableError, apply_change
 from hostmaker.gateway.core import Choice, Core
 from hostmaker.gateway.failure import Failure
+from hostmaker.gateway.meter import Meter, Ring
 from hostmaker.gateway.table import CompiledTable
+from hostmaker.testing.clock import VirtualClock
 from hostmaker.testing.crash import CrashPoints
 from hostmaker.testing.fleet import FakeFleet
-from hostmaker.testing.machine import Process
+from hostmaker.testing.machine import Directory, Process
 
 Steady = Callable[[], float]
 
@@ -30,6 +32,7 @@ class Outcome(Enum):
     """What became of an invocation."""
 
     ANSWERED = "answered"
+    MODEL_ERROR = "answered 500 by the model"
     UNAVAILABLE = "unavailable"  # no instance took it, and the caller may try again
     UNKNOWN_ENDPOINT = "unknown endpoint"
     IN_A_DYING_INSTANCE = "in a dying instance"  # an accident took the instance that it was inside
@@ -37,6 +40,15 @@ class Outcome(Enum):
     TIMED_OUT = "timed out"  # in an instance that hangs
     CUT_OFF = "cut off at the drain limit"  # we stopped its instance, after waiting as long as we may
     LOST = "lost"  # we stopped its instance before that: never
+
+
+STATUS = {Outcome.ANSWERED: 200, Outcome.MODEL_ERROR: 500}
+FAILURES = {
+    Outcome.IN_A_DYING_INSTANCE: Failure.BROKEN,
+    Outcome.TIMED_OUT: Failure.TIMED_OUT,
+    Outcome.CUT_OFF: Failure.BROKEN,
+    Outcome.LOST: Failure.BROKEN,
+}
 
 
 class Peer:
@@ -58,13 +70,20 @@ class Invocation:
     process: Process
     began_at: float
     ends_at: float
+    error_rate: float = 0.0
 
 
 class Gateway:
     """One gateway; `row` are the requests it has inside instances, by slot."""
 
     def __init__(
-        self, index: int, table: RoutingTable, fleet: FakeFleet, chance: random.Random, steady: Steady
+        self,
+        index: int,
+        table: RoutingTable,
+        fleet: FakeFleet,
+        chance: random.Random,
+        steady: Steady,
+        meter: Meter[Peer],
     ) -> None:
         self.index = index
         self.table = table
@@ -73,6 +92,7 @@ class Gateway:
         self.hangs = False
         self._fleet = fleet
         self._steady = steady
+        self._meter = meter
         compiled = CompiledTable(table, Peer)
         self._core = Core(compiled, self.row, lambda slot: self.row[slot], chance.random, table.account)
 
@@ -88,30 +108,41 @@ class Gateway:
     def _use(self, table: RoutingTable) -> None:
         self.table = table
         self._core.table = CompiledTable(table, Peer, self._core.table)
+        self._meter.forget_all_but(self._core.table.endpoints.values())
 
     def begin(self, key: EndpointKey, takes_s: float) -> Invocation | Outcome:
         """Send an invocation to an instance, trying others where that is right."""
+        now = self._steady()
         try:
             choice = self._core.begin(key.region, key.name)
         except ApiError as error:
-            return Outcome.UNAVAILABLE if error.status == 503 else Outcome.UNKNOWN_ENDPOINT
-        while (process := self._process(choice)) is None:
+            if error.status != 503:
+                return Outcome.UNKNOWN_ENDPOINT
+            self._meter.unrouted(self._core.find(key.region, key.name), None)
+            return Outcome.UNAVAILABLE
+        while (directory := self._directory(choice)) is None or (process := directory.running()) is None:
             if not self._core.retry(choice, Failure.REFUSED):
                 self._core.end(choice)
+                self._meter.failed(choice, Failure.REFUSED, now, now)
                 return Outcome.UNAVAILABLE
-        now = self._steady()
-        invocation = Invocation(self, choice, process, now, now + takes_s)
+        course = self._fleet.course(directory.spec)
+        takes_s = takes_s if course.takes_s is None else course.takes_s
+        invocation = Invocation(self, choice, process, now, now + takes_s, course.error_rate)
         self.inside.append(invocation)
         return invocation
 
-    def _process(self, choice: Choice[Peer]) -> Process | None:
-        directory = self._fleet.directories.get(choice.instance.peer.instance_id)
-        return directory.running() if directory is not None else None
+    def _directory(self, choice: Choice[Peer]) -> Directory | None:
+        return self._fleet.directories.get(choice.instance.peer.instance_id)
 
-    def end(self, invocation: Invocation) -> None:
-        """The invocation is inside its instance no longer."""
+    def end(self, invocation: Invocation, outcome: Outcome) -> None:
+        """The invocation is inside its instance no longer, and counted."""
         self.inside.remove(invocation)
-        self._core.end(invocation.choice)
+        choice, began = invocation.choice, invocation.began_at
+        self._core.end(choice)
+        if (status := STATUS.get(outcome)) is not None:
+            self._meter.answered(choice, status, began, began)
+        else:
+            self._meter.failed(choice, FAILURES[outcome], began, began)
 
     def routed(self) -> set[str]:
         """Name the instances that it may send to."""
@@ -126,7 +157,14 @@ class FakeGateways:
     """All gateways of a machine, and the table file that a starting one reads."""
 
     def __init__(
-        self, number: int, account: str, fleet: FakeFleet, chance: random.Random, steady: Steady, drain_s: float
+        self,
+        number: int,
+        account: str,
+        fleet: FakeFleet,
+        chance: random.Random,
+        clock: VirtualClock,
+        drain_s: float,
+        ring: Ring,
     ) -> None:
         self.file = RoutingTable(0, account, "")
         self.living: dict[int, Gateway] = {}
@@ -134,14 +172,17 @@ class FakeGateways:
         self._number = number
         self._fleet = fleet
         self._chance = chance
-        self._steady = steady
+        self._steady = clock.steady
+        self._clock = clock
         self._drain_s = drain_s
+        self._ring = ring
         for index in range(number):
             self.start(index)
 
     def start(self, index: int) -> Gateway:
         """Start a gateway: it serves what the file says."""
-        self.living[index] = Gateway(index, self.file, self._fleet, self._chance, self._steady)
+        meter = Meter[Peer](self._ring, self._clock.platform_s, self._steady)
+        self.living[index] = Gateway(index, self.file, self._fleet, self._chance, self._steady, meter)
         return self.living[index]
 
     def kill(self, index: int) -> None:
@@ -179,7 +220,8 @@ class FakeGateways:
                 self._finish(each, self._why_ended(each))
             elif now >= each.ends_at:
                 if not each.process.hangs:
-                    self._finish(each, Outcome.ANSWERED)
+                    is_bad = each.error_rate > 0 and self._chance.random() < each.error_rate
+                    self._finish(each, Outcome.MODEL_ERROR if is_bad else Outcome.ANSWERED)
                 elif now >= each.began_at + limit_s:
                     self._finish(each, Outcome.TIMED_OUT)
                 else:
@@ -189,7 +231,7 @@ class FakeGateways:
         return [each for gateway in self.living.values() for each in gateway.inside]
 
     def _finish(self, invocation: Invocation, outcome: Outcome) -> None:
-        invocation.gateway.end(invocation)
+        invocation.gateway.end(invocation, outcome)
         self.outcomes[outcome] += 1
 
     def _why_ended(self, invocation: Invocation) -> Outcome:

@@ -14,7 +14,8 @@ from hostmaker.fleet.instance import Exited, Life
 class Course:
     """How an instance goes, in seconds of steady time.
 
-    `exits[k]` ends the process of start k that many seconds after it began (fewer entries: it lives on).
+    `exits[k]` ends the process of start k that many seconds after it began (fewer entries: it lives on). Its model
+    answers 500 to a part `error_rate` of the invocations, and takes `takes_s` for each (None: as the traffic says).
     """
 
     prepare_s: float = 1.0
@@ -22,6 +23,8 @@ class Course:
     healthy_after_s: float | None = 1.0  # after the start of the process; None: never
     exits: tuple[float, ...] = ()
     stop_s: float = 0.1
+    error_rate: float = 0.0
+    takes_s: float | None = None
 
 
 class Doing(Enum):

@@ -26,11 +26,16 @@ from hostmaker.testing.machine import Course
 from hostmaker.testing.world import World
 
 RULE = "---"
+MODEL = "MODEL"  # in the environment of a container: the config whose course it goes
 COMMANDS = """\
-create NAME [instances=1] [variants=a:3,b:1] [prepare=1.0] [healthy=1.0|never] [exits=0.2,0.2] [fails="words"]
-update NAME CONFIG POLICY [instances=1] [wait=60] [final=0] [percent=33] [back=33] [alarms=a,b]
+create NAME [instances=1] [variants=a:3,b:1] [COURSE]
+update NAME CONFIG POLICY [instances=1] [wait=60] [final=0] [percent=33] [back=33] [alarms=a,b] [COURSE]
                             POLICY is plain, all-at-once, canary, linear or rolling
-alarm NAME STATE            OK, ALARM or INSUFFICIENT_DATA
+change NAME COURSE          how instances of an endpoint go from now on; COURSE is any of prepare=1.0
+                            healthy=1.0|never exits=0.2,0.2 fails=words errors=0.3 takes=0.2
+alarm NAME STATE            an alarm that is OK, ALARM or INSUFFICIENT_DATA because it is told so
+metric-alarm NAME ENDPOINT METRIC THRESHOLD [statistic=Average] [period=10] [of=1]
+                            one that is judged by what is measured: above the threshold in `of` periods
 order NAME WHAT             pause, resume, promote or rollback the deployment
 scale NAME INSTANCES
 delete NAME
@@ -44,7 +49,6 @@ recover WHAT
 cut WHAT SECONDS            the link between control and node or gateway-0 ...
 disk-full SECONDS
 jump SECONDS                set the machine's clock, forward or back
-change NAME [healthy=...] [exits=...] ...    how instances of an endpoint go from now on
 """
 
 
@@ -94,6 +98,7 @@ class _Player:
             "create": self._create,
             "change": lambda words, options: self._change(words[0], options),
             "update": self._update,
+            "metric-alarm": self._metric_alarm,
             "alarm": lambda words, _: self.world.put_alarm(words[0], words[1]),
             "order": lambda words, _: self.world.order(words[0], words[1]),
             "scale": lambda words, _: self.world.scale(words[0], int(words[1])),
@@ -125,7 +130,8 @@ class _Player:
             raise ScenarioError(f"{where}: unknown {', '.join(options)}. Commands:\n{COMMANDS}")
 
     def _course(self, spec: InstanceSpec) -> Course:
-        return self._courses.get(spec.endpoint, Course())
+        model = f"{spec.endpoint}/{spec.container.environment.get(MODEL, '')}"
+        return self._courses.get(model) or self._courses.get(spec.endpoint, Course())
 
     def _create(self, words: list[str], options: dict[str, str]) -> None:
         instances = int(options.pop("instances", "1"))
@@ -154,7 +160,27 @@ class _Player:
                 deployment = policies.rolling(percent, wait_s=wait_s, back_percent=back_percent, alarms=alarms)
             case _:
                 raise ValueError(f"there is no policy {policy!r}")
-        self.world.update_endpoint(name, config, instances, deployment)
+        container: dict[str, Json] = {}
+        if options:
+            self._change(f"{name}/{config}", options)
+            container["Environment"] = {MODEL: config}
+        self.world.update_endpoint(name, config, instances, deployment, **container)
+
+    def _metric_alarm(self, words: list[str], options: dict[str, str]) -> None:
+        name, endpoint, metric, threshold = words
+        self.world.cloudwatch(
+            "PutMetricAlarm",
+            AlarmName=name,
+            Namespace="AWS/SageMaker",
+            MetricName=metric,
+            Dimensions=[{"Name": "EndpointName", "Value": endpoint}, {"Name": "VariantName", "Value": "AllTraffic"}],
+            Statistic=options.pop("statistic", "Average"),
+            Period=int(options.pop("period", "10")),
+            EvaluationPeriods=int(options.pop("of", "1")),
+            Threshold=float(threshold),
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="notBreaching",
+        )
 
     def _change(self, name: str, options: dict[str, str]) -> None:
         course = self._courses.get(name, Course())
@@ -166,6 +192,10 @@ class _Player:
             course = replace(course, exits=tuple(float(at) for at in exits.split(",") if at))
         if (fails := options.pop("fails", None)) is not None:
             course = replace(course, prepare_failure=InstanceFailure(FailureKind.DATA, fails.replace("_", " ")))
+        if (errors := options.pop("errors", None)) is not None:
+            course = replace(course, error_rate=float(errors))
+        if (takes := options.pop("takes", None)) is not None:
+            course = replace(course, takes_s=float(takes))
         self._courses[name] = course
 
     def _until(self, words: list[str], options: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from hostmaker.domain.alarm import AlarmState
 from hostmaker.domain.deployment import Deployment, OrderKind
 from hostmaker.domain.endpoint import Endpoint, MemberPhase
-from hostmaker.domain.errors import ApiError
+from hostmaker.domain.errors import ApiError, UnknownOperationException
 from hostmaker.domain.names import EndpointKey
 from hostmaker.kit.json_value import Json
 from hostmaker.ports import Store, StoreUnavailableError
@@ -17,9 +17,12 @@ from hostmaker.reconciler.project import green_share
 from hostmaker.testing import client
 from hostmaker.testing.alarms import FakeAlarms
 from hostmaker.testing.clock import VirtualClock
-from hostmaker.testing.control import REGION, ControlGone, ControlLife
+from hostmaker.testing.control import REGION, ControlGone, ControlLife, carry_out
 from hostmaker.testing.crash import Crash
 from hostmaker.testing.gateways import FakeGateways, Outcome
+from hostmaker.testing.telemetry import WorldTelemetry
+
+CLOUDWATCH = "GraniteServiceVersion20100801"
 
 
 class Users(Protocol):
@@ -30,6 +33,7 @@ class Users(Protocol):
     clock: VirtualClock
     alarms: FakeAlarms
     gateways: FakeGateways
+    telemetry: WorldTelemetry
     broken: set[str]  # endpoints of which nothing that is launched goes well
 
     def kill(self, what: str) -> None: ...
@@ -48,6 +52,19 @@ class Users(Protocol):
         except Crash as crash:
             self.kill(crash.role)
             raise ControlGone(f"{operation}: control died") from crash
+
+    def cloudwatch(self, operation: str, **request: Json) -> dict[str, object]:
+        """Make one CloudWatch call with boto3's names and shapes (times as Unix seconds); raises as `call`.
+
+        Metrics are counted and alarms judged from the first one on.
+        """
+        if self.control is None:
+            raise ControlGone(f"{operation}: control is away")
+        self.telemetry.collect()
+        handler = self.telemetry.handlers().get(("cloudwatch", operation))
+        if handler is None:
+            raise UnknownOperationException(f"{operation} is not an operation of CloudWatch that is served here.")
+        return carry_out(handler, f"{CLOUDWATCH}.{operation}", "1.0", request)
 
     def ask(self, operation: str, **request: Json) -> dict[str, object]:
         """Make a call again and again until it is answered, as AWS's clients do; raises ApiError."""
@@ -118,7 +135,10 @@ class Users(Protocol):
         self.broken.discard(name)
 
     def put_alarm(self, name: str, state: str = "OK", reason: str = "") -> None:
-        """Give a CloudWatch alarm a state; deployments that watch it are told."""
+        """Have a CloudWatch alarm that is in this state until it is put again; deployments that watch it are told.
+
+        One that is judged by what is measured comes from `cloudwatch("PutMetricAlarm", ...)`.
+        """
         self.tell(f"alarm {name} is {state}")
         self.alarms.put(REGION, name, AlarmState(state), reason)
         if self.control is not None:

@@ -22,6 +22,7 @@ from datetime import timedelta
 from itertools import count
 
 from hostmaker.domain.actions import Action, SetStatus
+from hostmaker.domain.alarm import StateChange
 from hostmaker.domain.endpoint import Endpoint
 from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.planner.endpoint import Limits
@@ -40,6 +41,7 @@ from hostmaker.testing.invariants import Invariants
 from hostmaker.testing.machine import Course
 from hostmaker.testing.objects import MemoryObjects
 from hostmaker.testing.store import MemoryStore
+from hostmaker.testing.telemetry import WorldTelemetry
 from hostmaker.testing.users import Users
 
 INVOCATION_LIMIT_S = 60.0
@@ -94,7 +96,12 @@ class World(Users):
         self.objects = MemoryObjects()
         self.is_full = False
         self.fleet = FakeFleet(self.clock, self._course_of, self._node_changed, self._log, self.points)
-        self.gateways = FakeGateways(gateways, ACCOUNT, self.fleet, self.chance, self.clock.steady, self.limits.drain_s)
+        self.telemetry = WorldTelemetry(
+            self.clock, ACCOUNT, self.alarms, lambda: self.disk.endpoints(), self._rang, lambda _: self._wake()
+        )
+        self.gateways = FakeGateways(
+            gateways, ACCOUNT, self.fleet, self.chance, self.clock, self.limits.drain_s, self.telemetry.ring
+        )
         self.control: ControlLife | None = None
         self.invariants = Invariants(self.limits)
         self._start_control()
@@ -181,6 +188,10 @@ class World(Users):
             self._step(at)
         self.clock.go_to(end)
 
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Let time pass; the same words move the clock of a real server (`hostmaker.testing.Server.advance`)."""
+        self.run(timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds())
+
     def until(self, condition: Callable[[], bool], within_s: float = 600.0) -> None:
         """Let time pass until something is true; raises AssertionError when it does not become so."""
         end = self.clock.seconds + within_s
@@ -217,7 +228,7 @@ class World(Users):
         if self.fleet.is_up or self.fleet.directories:
             times.append(self.fleet.next_at())
         if self.control is not None:
-            times.append(self.control.look_at)
+            times += (self.control.look_at, self.telemetry.next_at())
         return min((at for at in times if at is not None), default=None)
 
     def _step(self, at: float) -> None:
@@ -231,6 +242,8 @@ class World(Users):
             self._guard(heapq.heappop(self._due)[2])
         self._guard(self.fleet.advance)
         self.gateways.advance(INVOCATION_LIMIT_S)
+        if self.control is not None:
+            self.telemetry.advance()
         if self.control is not None and self.control.look_at is not None and self.control.look_at <= now:
             self._guard(self.control.look)
         self.invariants.check(self)
@@ -252,8 +265,9 @@ class World(Users):
         store = FaultyStore(self.disk, self.points, lambda: self.is_full)
         hub = FakeHub(self.fleet, self.gateways, self.clock, self._new_link, self.points)
         control = self.control = ControlLife(
-            store, self.objects, hub, self.clock, self.limits, self._new_id, self._told, self._between, self.alarms
+            store, self.objects, hub, self.clock, self.limits, self._new_id, self._told, self._between, self.telemetry
         )
+        self.telemetry.begin()
         self._guard(lambda: self._begin_control(control))
 
     def _begin_control(self, control: ControlLife) -> None:
@@ -323,6 +337,14 @@ class World(Users):
         if isinstance(action, SetStatus):
             subject = action.status.value
         self.tell(f"{name}: {what} {subject[:6] if subject.startswith('i-') else subject} ({action.because})")
+
+    def _rang(self, change: StateChange) -> None:
+        self.tell(f"alarm {change.name} is {change.after.value} ({change.reason})")
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.control is not None:
+            self.control.wake()
 
     def _message_s(self) -> float:
         return self._draw(self._times.message_s)
