@@ -164,7 +164,7 @@ class _Player:
         if options:
             self._change(f"{name}/{config}", options)
             container["Environment"] = {MODEL: config}
-        self.world.update_endpoint(name, config, instances, deployment, **container)
+        self.world.update_endpoint(name, config, instances, deployment, None, **container)
 
     def _metric_alarm(self, words: list[str], options: dict[str, str]) -> None:
         name, endpoint, metric, threshold = words
