@@ -94,6 +94,7 @@ def test_the_command_line_tells_why_and_takes_orders(server: Server) -> None:
     while "Baking" not in json.dumps(server.client("sagemaker").describe_endpoint(EndpointName="ordered"), default=str):
         time.sleep(0.05)
     assert ask(server, "wait", "ordered", "--timeout", "0.1").returncode == 2
+    assert " s so far, 2 step(s)" in ask(server, "deployment", "show", "ordered").stdout
     assert ask(server, "deployment", "pause", "ordered").returncode == 0
     assert ask(server, "deployment", "rollback", "ordered").returncode == 0
     waited = ask(server, "wait", "ordered")
@@ -140,8 +141,19 @@ def test_a_plan_shows_what_would_be_done(server: Server, tmp_path: Path) -> None
     assert 'alarm "nowhere" does not exist' in told.stderr
     file.write_text(json.dumps(policies.canary(90, wait_s=60)))
     assert "would be refused: Invalid DeploymentConfig: CanarySize is 90 percent" in ask(server, *words).stderr
+    bucket, _, key = model_data(server, "planned").removeprefix("s3://").partition("/")
+    server.client("s3").delete_object(Bucket=bucket, Key=key)
+    told = ask(server, "plan", "--endpoint", "planned", "--config", "planned")
+    assert told.returncode == 1
+    assert f"are not at s3://{bucket}/{key}" in told.stderr
     after = server.client("sagemaker").describe_endpoint(EndpointName="planned")
     assert after["LastModifiedTime"] == before["LastModifiedTime"]
+
+
+def model_data(server: Server, model: str) -> str:
+    """Give where the data of a model lie."""
+    container = server.client("sagemaker").describe_model(ModelName=model)["PrimaryContainer"]
+    return str(container["ModelDataUrl"])
 
 
 def test_a_good_canary_takes_over(server: Server, load: Any) -> None:

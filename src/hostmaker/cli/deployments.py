@@ -56,7 +56,7 @@ def show_deployments(data_dir: Path, endpoint: str, region: str | None, as_json:
             each["config_before"],
             each["config"],
             each["started"][:19],
-            _took(each),
+            _took(each, found["now"]),
             verdict,
             cause,
         )
@@ -65,7 +65,8 @@ def show_deployments(data_dir: Path, endpoint: str, region: str | None, as_json:
 
 def show_deployment(data_dir: Path, endpoint: str, number: int | None, region: str | None, as_json: bool) -> None:
     """Print the whole record of one deployment, the newest when no number is given."""
-    found = _records(data_dir, endpoint, region)["deployments"]
+    told = _records(data_dir, endpoint, region)
+    found = told["deployments"]
     chosen = [each for each in found if number in (None, each["number"])]
     if not chosen:
         numbers = ", ".join(str(each["number"]) for each in found) or "none"
@@ -76,7 +77,7 @@ def show_deployment(data_dir: Path, endpoint: str, number: int | None, region: s
     if as_json:
         typer.echo(json.dumps(chosen[-1], indent=1))
         return
-    for line in _told(chosen[-1]):
+    for line in _told(chosen[-1], told["now"]):
         typer.echo(line)
 
 
@@ -102,11 +103,11 @@ def _checked(document: Any) -> dict[str, Any]:
     return dict(document)
 
 
-def _told(each: dict[str, Any]) -> list[str]:
+def _told(each: dict[str, Any], now: str) -> list[str]:
     verdict = each.get("verdict") or UNDER_WAY
     lines = [
         f"Deployment {each['number']}: from {each['config_before']} to {each['config']}, {verdict}",
-        f"  began {each['started'][:19]}, took {_took(each)}, {len(each['plan']['steps'])} step(s)"
+        f"  began {each['started'][:19]}, took {_took(each, now)}, {len(each['plan']['steps'])} step(s)"
         + (f", watched by {', '.join(each['alarms'])}" if each["alarms"] else ""),
     ]
     for event in each.get("events", ()):
@@ -123,16 +124,21 @@ def _cause(cause: dict[str, Any] | None) -> list[str]:
     if evidence := cause.get("evidence"):
         lines.append(f"  datapoints: {evidence}")
     if failure := cause.get("failure"):
-        how = failure.get("signal") or failure.get("exit_code")
-        lines.append(
-            f"  instance {cause['instance_id']}: {failure['cause']}" + (f" ({how})" if how is not None else "")
-        )
+        lines.append(f"  instance {cause['instance_id']}: {failure['cause']}{_exit(failure)}")
         lines += [f"    {line}" for line in failure.get("log_tail", ())]
     return lines
 
 
-def _took(each: dict[str, Any]) -> str:
-    if not each.get("ended"):
-        return ""
-    seconds = (datetime.fromisoformat(each["ended"]) - datetime.fromisoformat(each["started"])).total_seconds()
-    return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+def _exit(failure: dict[str, Any]) -> str:
+    """Say how the process ended, where that is known."""
+    if failure.get("signal"):
+        return f" (signal {failure['signal']})"
+    return f" (exit code {failure['exit_code']})" if failure.get("exit_code") is not None else ""
+
+
+def _took(each: dict[str, Any], now: str) -> str:
+    """Say how long it took, or, under way, how long it has taken until the server's `now`."""
+    until = datetime.fromisoformat(each.get("ended") or now)
+    seconds = (until - datetime.fromisoformat(each["started"])).total_seconds()
+    words = f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+    return words if each.get("ended") else f"{words} so far"

@@ -69,8 +69,15 @@ def management_app(
             *deployment_routes(services),
             *pages,
             Route("/{path:path}", manage, methods=METHODS),
-        ]
+        ],
+        exception_handlers={StoreUnavailableError: _store_is_away},
     )
+
+
+async def _store_is_away(request: Request, error: Exception) -> Response:
+    """Answer for one of our own pages that needs what cannot be read or written now."""
+    log.error("%s: %s", request.url.path, error)
+    return JSONResponse({"error": str(error)}, status_code=503)
 
 
 def operations(services: Services) -> dict[tuple[str, str], Handler]:

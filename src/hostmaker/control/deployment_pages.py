@@ -34,7 +34,8 @@ def deployment_routes(services: Services) -> list[Route]:
         if under_way is not None and under_way.phase is not Phase.STUCK:  # a stuck one has ended, and stands there
             found.append(under_way)
         state = _state(endpoint) if endpoint is not None else {"status": None}
-        return JSONResponse({**state, "deployments": [encode(each) for each in found]})
+        now = services.now().isoformat()
+        return JSONResponse({**state, "now": now, "deployments": [encode(each) for each in found]})
 
     async def order(request: Request) -> Response:
         region, name = request.path_params["region"], request.path_params["endpoint"]
@@ -53,7 +54,7 @@ def deployment_routes(services: Services) -> list[Route]:
             # Through the wire, so that it is refused what UpdateEndpoint is refused.
             body = json.dumps(asked["request"]).encode()
             call = parse("POST", "/", "", {"x-amz-target": "SageMaker.UpdateEndpoint"}, body, None)
-            return JSONResponse({"plan": encode(updates.plan(ctx, call.input))})
+            return JSONResponse({"plan": encode(await updates.plan(ctx, call.input))})
         except ApiError as error:
             return _refusal(error.message)
 

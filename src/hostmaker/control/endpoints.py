@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+from hostmaker.control.capacity import check_capacity
 from hostmaker.control.describe import describe_endpoint
 from hostmaker.control.endpoint_configs import find_config
 from hostmaker.control.guardrails import check_guardrails, read_guardrails
@@ -54,6 +55,7 @@ class Endpoints:
         sent = cast("dict[str, Json] | None", request.get("DeploymentConfig"))
         sizes = {variant.name: variant.instances for variant in target.variants}
         guardrails = check_guardrails(read_guardrails(sent), sent or {}, sizes, sizes)
+        check_capacity(self._services.store.endpoints(), name, sum(sizes.values()))
         now = self._services.now()
         desired = Desired(
             uid=self._services.new_id(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from hostmaker.control.lists import Listing, summaries
+from hostmaker.control.model_data import is_there
 from hostmaker.control.services import Services
 from hostmaker.control.tags import read_tags
 from hostmaker.domain.errors import InternalFailure, ValidationException
@@ -69,14 +70,13 @@ class Models:
         return model
 
     async def _check_data(self, data: ModelData, role: Json, region: str) -> None:
-        location = parse_location(data.uri)
-        key = location.key
+        key = parse_location(data.uri).key
         if data.layout is DataLayout.PREFIX and key and not key.endswith("/"):
             raise ValidationException(f'S3Uri "{data.uri}" of S3DataType S3Prefix must end with "/".')
         if data.layout is not DataLayout.PREFIX and (not key or key.endswith("/")):
             raise ValidationException(_no_access(data.uri, role, region))  # a prefix is no object
         try:
-            found = await self._services.objects.exists(location.bucket, key)
+            found = await is_there(self._services.objects, data)
         except ObjectsUnavailableError as error:
             raise InternalFailure(f"Request to service failed. {error}") from error
         if not found:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+from hostmaker.control.capacity import check_capacity
 from hostmaker.control.endpoint_configs import find_config
 from hostmaker.control.endpoints import (
     IN_PROGRESS,
@@ -16,9 +17,10 @@ from hostmaker.control.endpoints import (
     warn,
 )
 from hostmaker.control.guardrails import check_guardrails, read_guardrails
+from hostmaker.control.model_data import missing_data
 from hostmaker.control.services import Services
 from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, RequestKind, Snapshot
-from hostmaker.domain.errors import ValidationException
+from hostmaker.domain.errors import ApiError, ValidationException
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.preview import Preview, preview
 from hostmaker.ports import CallContext, Output
@@ -41,11 +43,12 @@ class Updates:
         _check_status(endpoint)
         changed = self._changed(ctx, endpoint, request)
         self._check_alarms(ctx, changed.guardrails.alarms)
+        self._check_capacity(endpoint, self._preview(ctx, endpoint, changed).peak)
         self._put(endpoint, changed)
         warn(self._services, ctx.region, endpoint.desired.name, (*declared, *declared_members(changed.target)))
         return {"EndpointArn": endpoint.desired.arn}
 
-    def plan(self, ctx: CallContext, request: dict[str, Json]) -> Preview:
+    async def plan(self, ctx: CallContext, request: dict[str, Json]) -> Preview:
         """Show what UpdateEndpoint would do with the same request, and what would stop it; nothing is done.
 
         Raises ValidationException for what UpdateEndpoint refuses, whatever the state of the endpoint.
@@ -53,15 +56,24 @@ class Updates:
         check_members("UpdateEndpoint", request, self._services.strict)
         endpoint = find_endpoint(self._services, ctx, str(request["EndpointName"]))
         changed = self._changed(ctx, endpoint, request)
+        shown = self._preview(ctx, endpoint, changed)
         stops = []
         try:
             _check_status(endpoint)
-        except ValidationException as error:
+            self._check_capacity(endpoint, shown.peak)
+        except ApiError as error:
             stops.append(error.message)
+        missing, unknown = await missing_data(self._services.objects, changed.target)
+        return replace(shown, stops=(*stops, *missing, *shown.stops), notes=(*shown.notes, *unknown))
+
+    def _preview(self, ctx: CallContext, endpoint: Endpoint, changed: Desired) -> Preview:
         before = {variant.name: variant.instances for variant in endpoint.recorded.live_fleet.variants}
         after = {variant.name: variant.instances for variant in changed.target.variants}
         readings = self._services.alarms.readings(ctx.region, changed.guardrails.alarms)
-        return preview(changed.guardrails, before, after, readings, tuple(stops))
+        return preview(changed.guardrails, before, after, readings)
+
+    def _check_capacity(self, endpoint: Endpoint, instances: int) -> None:
+        check_capacity(self._services.store.endpoints(), endpoint.desired.name, instances)
 
     def _changed(self, ctx: CallContext, endpoint: Endpoint, request: dict[str, Json]) -> Desired:
         """Give what an UpdateEndpoint asks for; raises ValidationException for what cannot be."""
@@ -95,6 +107,7 @@ class Updates:
         wanted = cast("list[Mapping[str, Json]]", request["DesiredWeightsAndCapacities"])
         variants = _scaled(live, wanted)
         target = replace(live, variants=variants)
+        self._check_capacity(endpoint, sum(variant.instances for variant in variants))
         self._put(endpoint, replace(endpoint.desired, target=target, kind=RequestKind.SCALE, order=None))
         return {"EndpointArn": endpoint.desired.arn}
 

@@ -28,9 +28,10 @@ from hostmaker.gateway.routes import Routes
 from hostmaker.gateway.shared import Shared
 from hostmaker.gateway.table import CompiledTable
 from hostmaker.gateway.upstream import HttpPeer
-from hostmaker.kit.counts import SLOTS, Counts
+from hostmaker.kit.counts import Counts
 from hostmaker.kit.files import Lock, lock_holder
 from hostmaker.kit.ring import RingWriter
+from hostmaker.kit.slots import SLOTS
 from hostmaker.ports import Authenticator
 
 log = logging.getLogger("hostmaker.gateway")

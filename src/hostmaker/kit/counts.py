@@ -10,8 +10,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from hostmaker.kit.slots import SLOTS
+
 ROWS = 64
-SLOTS = 4096
 
 
 class Counts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import count
 from typing import TypeAlias, assert_never
 
 from hostmaker.domain.actions import Action, Admit, Forget, Launch, Ready, Resolve, Stop, Suspend, Withdraw
@@ -12,6 +11,7 @@ from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, I
 from hostmaker.domain.observed import Observed
 from hostmaker.domain.records import MINUTE_S, recent_replacements
 from hostmaker.kit.backoff import backoff_s
+from hostmaker.kit.slots import SLOTS
 from hostmaker.planner.groups import Group
 from hostmaker.planner.limits import Limits
 
@@ -126,8 +126,8 @@ def age_s(member: Member, seen: Observed) -> float:
 
 
 def free_slots(taken: set[int], limit: int) -> tuple[int, ...]:
-    """Give the lowest slots that no instance holds, at most `limit`."""
-    free = (slot for slot in count() if slot not in taken)
+    """Give the lowest slots that no instance holds, at most `limit`, of those that a server has."""
+    free = (slot for slot in range(SLOTS) if slot not in taken)
     return tuple(slot for slot, _ in zip(free, range(limit), strict=False))
 
 

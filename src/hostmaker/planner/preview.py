@@ -50,12 +50,8 @@ def preview(
     blue: Mapping[str, int],
     green: Mapping[str, int],
     alarms: Mapping[str, AlarmReading],
-    stops: tuple[str, ...] = (),
 ) -> Preview:
-    """Give the preview of a deployment from `blue` to `green` (instances by variant).
-
-    `alarms` are the readings of the alarms that exist; `stops` what is known already to stand in the way.
-    """
+    """Give the preview of a deployment from `blue` to `green` (instances by variant), with alarms that exist."""
     plan = draft(guardrails, blue, green)
     steps, at = [], 0.0
     for number, step in enumerate(plan.steps, 1):
@@ -69,7 +65,7 @@ def preview(
         least_s=at,
         most_s=guardrails.maximum_execution.total_seconds(),
         back=_back(guardrails),
-        stops=(*stops, *_stopped_by(guardrails, alarms)),
+        stops=tuple(_stopped_by(guardrails, alarms)),
         notes=tuple(_blind(guardrails, alarms)),
     )
 

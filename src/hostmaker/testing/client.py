@@ -22,7 +22,7 @@ class Ask(Protocol):
 
 def create_endpoint(ask: Ask, name: str, instances: int, weights: Mapping[str, float], container: Json) -> None:
     """Create model, config and endpoint, each of that name."""
-    _create_config(ask, name, instances, weights, container)
+    create_config(ask, name, instances, weights, container)
     _create(ask, "CreateEndpoint", EndpointName=name, EndpointConfigName=name)
 
 
@@ -36,7 +36,7 @@ def update_endpoint(
     deployment: Mapping[str, Json] | None,
 ) -> None:
     """Create model and config, each called `config`, and update the endpoint to it."""
-    _create_config(ask, config, instances, weights, container)
+    create_config(ask, config, instances, weights, container)
     request: dict[str, Json] = {"DeploymentConfig": dict(deployment)} if deployment is not None else {}
     change(ask, "UpdateEndpoint", name, {"EndpointName": name, "EndpointConfigName": config, **request})
 
@@ -51,7 +51,8 @@ def change(ask: Ask, operation: str, name: str, request: Mapping[str, Json]) -> 
             raise
 
 
-def _create_config(ask: Ask, name: str, instances: int, weights: Mapping[str, float], container: Json) -> None:
+def create_config(ask: Ask, name: str, instances: int, weights: Mapping[str, float], container: Json) -> None:
+    """Create model and config of that name."""
     listed: list[Json] = [
         {
             "VariantName": variant,

@@ -22,6 +22,10 @@ class MemoryObjects:
         """Keep an object, and its bucket when there was none."""
         self._buckets.setdefault(bucket, {})[key] = content
 
+    def delete(self, bucket: str, key: str) -> None:
+        """Forget an object."""
+        self._buckets.get(bucket, {}).pop(key, None)
+
     def make_bucket(self, bucket: str) -> None:
         """Keep an empty bucket."""
         self._buckets.setdefault(bucket, {})

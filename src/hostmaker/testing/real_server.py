@@ -144,6 +144,17 @@ class Server:
             told = error.read().decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else ""
             raise ServerError(f"{method} {target}: {error} {told}\n{self.log()}") from error
 
+    def plan(self, endpoint: str, config: str, deployment: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Show what UpdateEndpoint would do, as `hostmaker plan --json` does; nothing is done.
+
+        `stops` says what would stop it at once. Raises ServerError where UpdateEndpoint would be refused.
+        """
+        request: dict[str, Any] = {"EndpointName": endpoint, "EndpointConfigName": config}
+        if deployment is not None:
+            request["DeploymentConfig"] = deployment
+        document = {"region": self.ready["region"], "request": request}
+        return dict(self.ask("/_hostmaker/plan", document)["plan"])
+
     def log(self) -> str:
         """Give the last lines that the server wrote."""
         return self.log_file.read_text(errors="replace")[-4000:]

@@ -12,6 +12,7 @@ from hostmaker.domain.endpoint import Endpoint, MemberPhase
 from hostmaker.domain.errors import ApiError, UnknownOperationException
 from hostmaker.domain.names import EndpointKey
 from hostmaker.kit.json_value import Json
+from hostmaker.planner.preview import Preview
 from hostmaker.ports import Store, StoreUnavailableError
 from hostmaker.reconciler.project import green_share
 from hostmaker.testing import client
@@ -82,6 +83,14 @@ class Users(Protocol):
             self.ask, name, instances, variants or {"AllTraffic": 1.0}, {"Image": client.IMAGE, **container}
         )
 
+    def create_config(
+        self, name: str, instances: int = 1, variants: dict[str, float] | None = None, **container: Json
+    ) -> None:
+        """Create a model and a config of that name, for a `plan`."""
+        client.create_config(
+            self.ask, name, instances, variants or {"AllTraffic": 1.0}, {"Image": client.IMAGE, **container}
+        )
+
     def update_endpoint(
         self,
         name: str,
@@ -95,6 +104,13 @@ class Users(Protocol):
         weights = variants or {"AllTraffic": 1.0}
         listed = {"Image": client.IMAGE, **container}
         client.update_endpoint(self.ask, name, config, instances, weights, listed, deployment)
+
+    def plan(self, name: str, config: str, deployment: Mapping[str, Json] | None = None) -> Preview:
+        """Show what UpdateEndpoint would do with a config that is there; raises ApiError where it would refuse."""
+        if self.control is None:
+            raise ControlGone("plan: control is away")
+        request: dict[str, Json] = {"EndpointName": name, "EndpointConfigName": config}
+        return self.control.plan(request | ({"DeploymentConfig": dict(deployment)} if deployment is not None else {}))
 
     def order(self, name: str, kind: str) -> None:
         """Pause, resume, promote or rollback the deployment of an endpoint by hand; raises ApiError, ControlGone."""
