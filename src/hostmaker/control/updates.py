@@ -22,6 +22,7 @@ from hostmaker.control.services import Services
 from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, RequestKind, Snapshot
 from hostmaker.domain.errors import ApiError, ValidationException
 from hostmaker.kit.json_value import Json
+from hostmaker.planner.deployment import sizes_before
 from hostmaker.planner.preview import Preview, preview
 from hostmaker.ports import CallContext, Output
 from hostmaker.wire.members import check_members
@@ -67,7 +68,7 @@ class Updates:
         return replace(shown, stops=(*stops, *missing, *shown.stops), notes=(*shown.notes, *unknown))
 
     def _preview(self, ctx: CallContext, endpoint: Endpoint, changed: Desired) -> Preview:
-        before = {variant.name: variant.instances for variant in endpoint.recorded.live_fleet.variants}
+        before = sizes_before(endpoint.recorded)
         after = {variant.name: variant.instances for variant in changed.target.variants}
         readings = self._services.alarms.readings(ctx.region, changed.guardrails.alarms)
         return preview(changed.guardrails, before, after, readings)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from hostmaker.domain.actions import Activate, Admit, Advance, Bake, Begin, Clear, Finish, Obey, RollBack, Switch
 from hostmaker.domain.alarm import AlarmState
 from hostmaker.domain.deployment import Cause, CauseKind, Deployment, OrderKind, Phase, Verdict
-from hostmaker.domain.endpoint import Endpoint, Member, MemberPhase
+from hostmaker.domain.endpoint import Endpoint, Member, MemberPhase, Recorded
 from hostmaker.domain.observed import Observed
 from hostmaker.domain.records import spent
 from hostmaker.planner.draft import draft, draft_way_back
@@ -28,14 +28,18 @@ def begin(endpoint: Endpoint) -> Actions:
     recorded, desired = endpoint.recorded, endpoint.desired
     stuck = recorded.deployment
     blue = (recorded.live,) if stuck is None else tuple(dict.fromkeys((*stuck.blue, stuck.number)))
-    if stuck is None:
-        blue_sizes = {variant.name: variant.instances for variant in recorded.live_fleet.variants}
-    else:
-        names = {member.variant for member in recorded.members if member.is_alive}
-        blue_sizes = {name: sum(m.variant == name and m.is_alive for m in recorded.members) for name in sorted(names)}
+    blue_sizes = sizes_before(recorded)
     green = {variant.name: variant.instances for variant in desired.target.variants}
     plan = draft(desired.guardrails, blue_sizes, green)
     yield Begin(plan, blue, blue_sizes, f'from "{recorded.live_fleet.config_name}" to "{desired.target.config_name}"')
+
+
+def sizes_before(recorded: Recorded) -> dict[str, int]:
+    """Give the instances, by variant, that a deployment which begins now leaves: after a failed way back, what lives."""
+    if recorded.deployment is None or recorded.deployment.phase is not Phase.STUCK:
+        return {variant.name: variant.instances for variant in recorded.live_fleet.variants}
+    names = {member.variant for member in recorded.members if member.is_alive}
+    return {name: sum(m.variant == name and m.is_alive for m in recorded.members) for name in sorted(names)}
 
 
 def proceed(endpoint: Endpoint, deployment: Deployment, seen: Observed, limits: Limits) -> Actions:
