@@ -35,7 +35,7 @@ def begin(endpoint: Endpoint) -> Actions:
 
 
 def sizes_before(recorded: Recorded) -> dict[str, int]:
-    """Give the instances, by variant, that a deployment which begins now leaves: after a failed way back, what lives."""
+    """Give the instances, by variant, that a deployment beginning now leaves: after a failed way back, what lives."""
     if recorded.deployment is None or recorded.deployment.phase is not Phase.STUCK:
         return {variant.name: variant.instances for variant in recorded.live_fleet.variants}
     names = {member.variant for member in recorded.members if member.is_alive}
