@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from soak.load import Load
 
 from hostmaker.environments.build import default_cache
+from hostmaker.testing import policies
 
 from .conftest import IMAGE, ROLE, SUM_SCRIPT, Server
+from .test_deployments import BAD_SCRIPT
 
 pytestmark = pytest.mark.integration
 AWSCLI = "awscli==1.46.3"
@@ -118,6 +121,46 @@ def test_the_whole_job(cli: Cli, server: Server, tmp_path: Path) -> None:
     assert f'Could not find endpoint "{ARN}:endpoint/by-cli"' in cli.error("sagemaker", "describe-endpoint", *named)
     cli.text("sagemaker", "delete-endpoint-config", "--endpoint-config-name", "by-cli")
     cli.text("sagemaker", "delete-model", "--model-name", "by-cli")
+
+
+def test_a_canary_with_a_bad_model_is_rolled_back(cli: Cli, server: Server, tmp_path: Path) -> None:
+    """Alarm, update, the words that say why, the alarm's history, the numbers."""
+    server.create("rolled", count=2)
+    server.wait_while("rolled", "Creating")
+    server.create_config("rolled-bad", BAD_SCRIPT, count=2)
+    dimensions = ["Name=EndpointName,Value=rolled", "Name=VariantName,Value=AllTraffic"]
+    metric = ("--namespace", "AWS/SageMaker", "--metric-name", "InvocationModelErrors", "--dimensions", *dimensions)
+    rule = ("--threshold", "0.2", "--comparison-operator", "GreaterThanThreshold", "--evaluation-periods", "1")
+    cli.text(
+        "cloudwatch", "put-metric-alarm", "--alarm-name", "by-cli", *metric, "--statistic", "Average", "--period", "1",
+        *rule, "--treat-missing-data", "notBreaching",
+    )  # fmt: skip
+    file = tmp_path / "deployment.json"
+    file.write_text(json.dumps(policies.canary(50, wait_s=600, alarms=["by-cli"])))
+    named = ("--endpoint-name", "rolled")
+    config = ("--endpoint-config-name", "rolled-bad", "--deployment-config", f"file://{file}")
+    assert cli.json("sagemaker", "update-endpoint", *named, *config) == {"EndpointArn": f"{ARN}:endpoint/rolled"}
+    load = Load({key: str(value) for key, value in server.ready.items()}, "rolled", 20.0).start()
+    try:
+        pending = cli.json("sagemaker", "describe-endpoint", *named)
+        assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == "rolled-bad"
+        server.wait_while("rolled", "Updating")
+    finally:
+        load.stop()
+    described = cli.json("sagemaker", "describe-endpoint", *named)
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "rolled")
+    assert 'CloudWatch alarm "by-cli" is in ALARM state' in described["FailureReason"]
+    states = cli.json("cloudwatch", "describe-alarm-history", "--alarm-name", "by-cli")["AlarmHistoryItems"]
+    assert "Alarm updated from OK to ALARM" in [item["HistorySummary"] for item in states]
+    hour = ("--start-time", "2000-01-01T00:00:00Z", "--end-time", "2100-01-01T00:00:00Z", "--period", "864000000")
+    told = cli.json("cloudwatch", "get-metric-statistics", *metric, *hour, "--statistics", "Sum")
+    assert sum(point["Sum"] for point in told["Datapoints"]) > 0
+    wanted = "VariantName=AllTraffic,DesiredInstanceCount=1,DesiredWeight=0.5"
+    cli.text("sagemaker", "update-endpoint-weights-and-capacities", *named, "--desired-weights-and-capacities", wanted)
+    (variant,) = server.wait_while("rolled", "Updating")["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (1, 0.5)
+    assert cli.json("cloudwatch", "describe-alarms", "--alarm-names", "by-cli")["MetricAlarms"][0]["Period"] == 1
+    cli.text("cloudwatch", "delete-alarms", "--alarm-names", "by-cli")
 
 
 def test_logs(cli: Cli, endpoint: str) -> None:
