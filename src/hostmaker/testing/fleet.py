@@ -78,8 +78,8 @@ class FakeFleet:
         # In the agent's memory
         self.is_up = True
         self._runners: dict[str, Runner] = {}
-        self._next_at: float | None = None
-        self._has_moved = True  # so when it happens next has to be found out anew
+        self._next: tuple[float, str] | None = None
+        self._has_moved = True  # so what happens next has to be found out anew
 
     # Port `Node`
 
@@ -167,15 +167,15 @@ class FakeFleet:
     def next_at(self) -> float | None:
         """Steady second at which something happens next."""
         if self._has_moved:
-            self._next_at, self._has_moved = min((at for at, _ in self._due()), default=None), False
-        return self._next_at
+            self._next, self._has_moved = min(self._due(), default=None), False
+        return self._next[0] if self._next is not None else None
 
     def advance(self) -> None:
         """Perform everything that is due now, in the order of time."""
         while (at := self.next_at()) is not None and at <= self._clock.steady():
+            assert self._next is not None
             self._has_moved = True
-            at, ident = min(self._due())
-            self._perform_due(ident, at)
+            self._perform_due(self._next[1], at)
 
     def _due(self) -> Iterator[tuple[float, str]]:
         for ident, directory in self.directories.items():
@@ -191,12 +191,14 @@ class FakeFleet:
         if runner.exit_to_tell is not None:
             return self._clock.steady()
         life = runner.life
-        times = list(runner.doing.values())
-        process = self.directories[ident].process if ident in self.directories else None
-        is_quiet = life.state is InstanceState.HEALTHY and life.failed_pings == 0 and process and not process.hangs
-        if life.probe_at is not None and not is_quiet:
-            times.append(life.probe_at)
-        return min(times, default=None)
+        at = min(runner.doing.values()) if runner.doing else None
+        if life.probe_at is None or (at is not None and at <= life.probe_at):
+            return at
+        if life.state is InstanceState.HEALTHY and life.failed_pings == 0:
+            process = self.directories[ident].process if ident in self.directories else None
+            if process is not None and not process.hangs:
+                return at
+        return life.probe_at
 
     def _perform_due(self, ident: str, at: float) -> None:
         directory, runner = self.directories.get(ident), self._runners.get(ident)
