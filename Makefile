@@ -14,7 +14,7 @@ help:
 	@echo "             (ONCE=1: end after the example; PORT=4747, 0 for any; DATA_DIR=.hostmaker)"
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make test    make check, then all tests"
-	@echo "make bench   measure the gateway, and the way to the first prediction"
+	@echo "make bench   measure the gateway, the way to the first prediction, a rollback, a simulated day"
 	@echo "make soak    crash points by the hundred thousand, real processes killed under load (at most an hour)"
 	@echo "make clean   remove what the above have made, the data directory apart"
 
@@ -39,6 +39,8 @@ test: check
 bench: $(SET_UP)
 	$(BIN)/python -m benches.gateway
 	$(BIN)/python -m benches.first_prediction
+	$(BIN)/python -m benches.rollback_latency --rollbacks 6
+	$(BIN)/python -m benches.simulated_day
 
 soak: $(SET_UP)
 	$(BIN)/python -m soak

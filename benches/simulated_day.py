@@ -1,7 +1,7 @@
-"""A day of a whole fleet in simulated worlds: deployments, failing instances, metrics by the minute.
+"""`python -m benches.simulated_day`: a day of a whole fleet, with deployments, failing instances, minute metrics.
 
-The endpoints are spread over worlds of `--endpoints-per-world` each; every world lives through its day for itself, with a
-control, a node and gateways of its own. Prints the CPU seconds of this process and the most memory it has held.
+The endpoints are spread over worlds of `--endpoints-per-world` each; every world lives through its day for itself, with
+a control, a node and gateways of its own. Prints the CPU seconds of this process and the most memory it has held.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     verdicts = ", ".join(f"{number} {verdict.value if verdict else 'none'}" for verdict, number in day.verdicts.items())
     print(
-        f"{arguments.endpoints} endpoints, {day.instances} instances, {arguments.endpoints_per_world} endpoint(s) a world\n"
+        f"{arguments.endpoints} endpoints in worlds of {arguments.endpoints_per_world}, {day.instances} instances\n"
         f"deployments: {verdicts}; instances that failed: {day.failures}; endpoints measured: {arguments.measured}\n"
         f"invocations answered: {day.answered}, lost: {day.lost}\n"
         f"{cpu_s:.1f} s CPU, {peak_mib:.0f} MiB at most"
@@ -60,15 +60,12 @@ def main() -> None:
 
 def live(numbers: range, arguments: argparse.Namespace, day: Day) -> None:
     """Let one world live through its day."""
-    world, chance = World(arguments.seed + numbers.start), random.Random(arguments.seed + numbers.start)
+    seed = arguments.seed + numbers.start
+    world, chance = World(seed), random.Random(seed)  # noqa: S311 - repeats a run, keeps no secret
     names = {number: f"endpoint-{number}" for number in numbers}
     for number, name in names.items():
         world.create_endpoint(name, instances=arguments.instances)
-        is_measured = (
-            number * arguments.measured // arguments.endpoints
-            != (number - 1) * arguments.measured // arguments.endpoints
-        )
-        if is_measured:
+        if number < arguments.measured:
             world.traffic(name, per_second=INVOCATIONS_A_MINUTE / 60)
             put_alarm(world, name)
     world.settle()
