@@ -19,7 +19,15 @@ from tests.integration.conftest import Server
 from soak.candidates import Candidate, draw
 from soak.deployments import Course, Rollouts
 from soak.processes import House, Report, attack
-from soak.simulation import Runs, every_point, every_point_of_control, every_point_of_deployments, random_pairs, took
+from soak.simulation import (
+    Runs,
+    every_point,
+    every_point_of_control,
+    every_point_of_deployments,
+    random_pairs,
+    random_pairs_of_deployments,
+    took,
+)
 
 console = Console()
 
@@ -33,6 +41,7 @@ def main() -> None:
     )
     parser.add_argument("--deployment-seeds", type=int, default=10, help="worlds with every point of each deployment")
     parser.add_argument("--pairs", type=int, default=10_000, help="of random crash points")
+    parser.add_argument("--deployment-pairs", type=int, default=5_000, help="of random crash points in deployments")
     parser.add_argument("--kills", type=int, default=30, help="of real processes under load")
     parser.add_argument("--deployments", type=int, default=100, help="of random policies, real ones, under load")
     parser.add_argument("--deployment-kills", type=int, default=50, help="of control, within those")
@@ -46,6 +55,11 @@ def main() -> None:
     report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
     courses = _deployments(arguments.deployments, arguments.deployment_kills, arguments.seed)
     pairs = _simulate("pairs of crash points, hundreds", random_pairs(arguments.pairs), ends_at)
+    deployment_pairs = _simulate(
+        "pairs of crash points in deployments, hundreds",
+        random_pairs_of_deployments(arguments.deployment_pairs),
+        ends_at,
+    )
     deployments = _simulate(
         "seeds with every crash point of deployments", every_point_of_deployments(arguments.deployment_seeds), ends_at
     )
@@ -61,6 +75,7 @@ def main() -> None:
         "crash at every point of deployments": deployments,
         "control killed at its every point in deployments": control,
         "crashes at two random points": pairs,
+        "crashes at two random points of deployments": deployment_pairs,
     }
     for name, runs in told.items():
         table.add_row(name, f"{runs.number:,}", str(len(runs.broken)))

@@ -50,6 +50,12 @@ def random_pairs(pairs: int) -> Results:
     yield from _spread(_some_pairs, turns)
 
 
+def random_pairs_of_deployments(pairs: int) -> Results:
+    """Crash at two random points of a random story of a deployment with a random seed."""
+    turns = [(turn, min(100, pairs - turn)) for turn in range(0, pairs, 100)]
+    yield from _spread(_some_pairs_of_deployments, turns)
+
+
 def _spread(work: Callable[..., Runs], arguments: Sequence[tuple[int, ...]]) -> Results:
     pool = ProcessPoolExecutor(os.cpu_count())
     try:
@@ -92,12 +98,20 @@ def _why(story: Story, seed: int, point: int, passage: Passage) -> str:
 
 
 def _some_pairs(turn: int, number: int) -> Runs:
+    return _pairs(STORIES, turn, number)
+
+
+def _some_pairs_of_deployments(turn: int, number: int) -> Runs:
+    return _pairs(DEPLOYMENTS, turn, number)
+
+
+def _pairs(stories: Mapping[str, Story], turn: int, number: int) -> Runs:
     chance, broken = random.Random(turn), list[str]()  # noqa: S311 - repeats a run, keeps no secret
     for _ in range(number):
-        name, seed = chance.choice(sorted(STORIES)), chance.randrange(100_000)
-        expected = rehearse(STORIES[name], seed, new_world)
+        name, seed = chance.choice(sorted(stories)), chance.randrange(100_000)
+        expected = rehearse(stories[name], seed, new_world)
         try:
-            crash(STORIES[name], seed, chance.sample(range(len(expected.points) + 10), 2), expected, new_world)
+            crash(stories[name], seed, chance.sample(range(len(expected.points) + 10), 2), expected, new_world)
         except AssertionError as error:
             broken.append(f"{name}: {error}")
     return Runs(number, tuple(broken))

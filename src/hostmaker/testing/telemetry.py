@@ -24,7 +24,7 @@ from hostmaker.telemetry.tally import Target, tally
 from hostmaker.testing.clock import VirtualClock
 
 COLLECT_S = 0.25  # steady, from an invocation's end until control has counted it
-COMMIT_S = 3600.0  # nothing here outlives the world, so this only keeps what is in memory short
+COMMIT_S = 1200.0  # nothing here outlives the world, so this only keeps what is in memory short
 MOST_UNREAD = 65_536  # records, before anybody has asked for metrics
 
 
