@@ -47,28 +47,37 @@ def alarmed(before: int, share: tuple[int, int], **what: object) -> Story:
     return story
 
 
-def broken(world: World) -> None:
+def broken(instances: int) -> Story:
     """The new model never starts."""
-    begin(world, 2)
-    world.update_endpoint("fraud", "v2", 2, canary(50, wait_s=3, alarms=[ALARM]), Environment={"GOES": "exits"})
-    world.settle()
-    check(world, Verdict.ROLLED_BACK)
+
+    def story(world: World) -> None:
+        begin(world, instances)
+        policy = all_at_once(alarms=[ALARM]) if instances == 1 else canary(50, wait_s=3, alarms=[ALARM])
+        world.update_endpoint("fraud", "v2", instances, policy, Environment={"GOES": "exits"})
+        world.settle()
+        check(world, Verdict.ROLLED_BACK)
+
+    return story
 
 
-def stuck(world: World) -> None:
+def stuck(instances: int, percent: int) -> Story:
     """Neither the new fleet nor what is missing of the old one can be had: the rest serves on, and is the next blue."""
-    begin(world, 3)
-    world.update_endpoint("fraud", "v2", 3, rolling(33, wait_s=3, alarms=[ALARM]))
-    world.until(lambda: world.share_of_green("fraud") * 3 >= 2)
-    world.run(0.2)
-    world.break_launches("fraud")
-    world.put_alarm(ALARM, "ALARM")
-    world.until(lambda: world.status("fraud") == "UpdateRollbackFailed")
-    world.mend_launches("fraud")
-    world.put_alarm(ALARM)
-    world.update_endpoint("fraud", "v3", 3, canary(33, wait_s=2))
-    world.settle()
-    check(world, Verdict.SUPERSEDED, Verdict.SUCCEEDED)
+
+    def story(world: World) -> None:
+        begin(world, instances)
+        world.update_endpoint("fraud", "v2", instances, rolling(percent, wait_s=3, alarms=[ALARM]))
+        world.until(lambda: world.share_of_green("fraud") * instances >= instances - 1)
+        world.run(0.2)
+        world.break_launches("fraud")
+        world.put_alarm(ALARM, "ALARM")
+        world.until(lambda: world.status("fraud") == "UpdateRollbackFailed")
+        world.mend_launches("fraud")
+        world.put_alarm(ALARM)
+        world.update_endpoint("fraud", "v3", instances, canary(percent, wait_s=2))
+        world.settle()
+        check(world, Verdict.SUPERSEDED, Verdict.SUCCEEDED)
+
+    return story
 
 
 def scale(world: World) -> None:
@@ -142,8 +151,28 @@ STORIES: dict[str, Story] = {
     "rolling, back in batches": alarmed(
         4, (3, 4), instances=4, deployment=rolling(25, wait_s=9, back_percent=25, alarms=[ALARM])
     ),
-    "a broken model": broken,
-    "stuck": stuck,
+    "a broken model": broken(2),
+    "stuck": stuck(3, 33),
     "scale": scale,
     "by hand": by_hand,
+}
+
+
+# Every policy and every way back, as small as it can be: for many seeds.
+SMALL_STORIES: dict[str, Story] = {
+    "plain": forward(1, instances=1),
+    "all at once": forward(1, instances=1, deployment=all_at_once(final_wait_s=1, alarms=[ALARM])),
+    "canary": forward(2, instances=2, deployment=canary(50, wait_s=1, final_wait_s=1, alarms=[ALARM])),
+    "linear": forward(2, instances=2, deployment=linear(50, wait_s=1, final_wait_s=1, alarms=[ALARM])),
+    "rolling": forward(2, instances=2, deployment=rolling(50, wait_s=1, alarms=[ALARM])),
+    "new variants": forward(1, instances=1, variants={"a": 1.0, "b": 2.0}),
+    "all at once, alarmed": alarmed(1, (1, 1), instances=1, deployment=all_at_once(final_wait_s=30, alarms=[ALARM])),
+    "canary, alarmed": alarmed(2, (1, 2), instances=2, deployment=canary(50, wait_s=30, alarms=[ALARM])),
+    "linear, alarmed": alarmed(2, (1, 2), instances=2, deployment=linear(50, wait_s=9, alarms=[ALARM])),
+    "rolling, alarmed": alarmed(2, (1, 2), instances=2, deployment=rolling(50, wait_s=9, alarms=[ALARM])),
+    "rolling, back in batches": alarmed(
+        3, (2, 3), instances=3, deployment=rolling(33, wait_s=9, back_percent=33, alarms=[ALARM])
+    ),
+    "a broken model": broken(1),
+    "stuck": stuck(3, 33),
 }
