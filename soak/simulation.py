@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from tests.simulation.deployment_stories import SMALL_STORIES as SMALL_DEPLOYMENTS
 from tests.simulation.deployment_stories import STORIES as DEPLOYMENTS
-from tests.simulation.stories import STORIES, new_world
+from tests.simulation.stories import STORIES, new_world, quick_world
 
-from hostmaker.testing.rehearsal import Rehearsal, Story, crash, rehearse
+from hostmaker.testing.rehearsal import NewWorld, Rehearsal, Story, crash, rehearse
 
 REQUESTED = "control before store.put_desired"  # UpdateEndpoint, or another instance count, is recorded
 
@@ -67,21 +67,26 @@ def _spread(work: Callable[..., Runs], arguments: Sequence[tuple[int, ...]]) -> 
 
 
 def _every_point(seed: int) -> Runs:
-    return _crash(STORIES, seed, all_of_them)
+    return _crash(STORIES, seed, all_of_them, new_world)
 
 
 def _every_point_of_deployments(seed: int) -> Runs:
-    return _crash(DEPLOYMENTS, seed, all_of_them)
+    return _crash(DEPLOYMENTS, seed, all_of_them, new_world)
 
 
 def _every_point_of_control(seed: int) -> Runs:
-    return _crash(SMALL_DEPLOYMENTS, seed, of_control)
+    return _crash(SMALL_DEPLOYMENTS, seed, of_control, quick_world)
 
 
-def _crash(stories: Mapping[str, Story], seed: int, points: Callable[[Sequence[Point]], Sequence[int]]) -> Runs:
+def _crash(
+    stories: Mapping[str, Story],
+    seed: int,
+    points: Callable[[Sequence[Point]], Sequence[int]],
+    new_world: NewWorld,
+) -> Runs:
     number, broken = 0, list[str]()
     for name, story in stories.items():
-        expected, passed = _pass_through(story, seed)
+        expected, passed = _pass_through(story, seed, new_world)
         for point in points(passed):
             number += 1
             try:
@@ -99,7 +104,7 @@ class Point:
     at: float
 
 
-def _pass_through(story: Story, seed: int) -> tuple[Rehearsal, list[Point]]:
+def _pass_through(story: Story, seed: int, new_world: NewWorld) -> tuple[Rehearsal, list[Point]]:
     """Tell a story undisturbed; raises AssertionError when an invariant is broken."""
     world, points = new_world(seed, ()), list[Point]()
 

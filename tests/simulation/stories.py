@@ -29,6 +29,16 @@ def new_world(seed: int, crash_at: Collection[int]) -> World:
     return World(seed, crash_at=crash_at, course=course, limits=Limits(drain_s=8.0))
 
 
+def quick_world(seed: int, crash_at: Collection[int]) -> World:
+    """Give a world whose instances are healthy at their first probe, for many runs."""
+
+    def quick(spec: InstanceSpec) -> Course:
+        told = course(spec)
+        return told if told != Course() else Course(prepare_s=0.2, healthy_after_s=0.02)
+
+    return World(seed, crash_at=crash_at, course=quick, limits=Limits(drain_s=8.0))
+
+
 def create(world: World) -> None:
     world.create_endpoint("fraud", instances=2, variants={"a": 3.0, "b": 1.0})
     world.traffic("fraud", per_second=10, for_s=20)

@@ -42,7 +42,6 @@ from hostmaker.domain.observed import Observed
 from hostmaker.domain.records import Moment, apply, finished
 from hostmaker.planner.endpoint import decide, timers
 from hostmaker.planner.limits import Limits
-from hostmaker.planner.members import free_slots
 from hostmaker.testing.alarms import FakeAlarms
 from hostmaker.testing.objects import MemoryObjects
 from hostmaker.testing.store import MemoryStore
@@ -146,9 +145,7 @@ def observed(state: State, endpoint: Endpoint) -> Observed:
     ages = {name: LONG.total_seconds() if name in state.aged else 0.0 for name in timers(endpoint)}
     alarms = {(REGION, ALARM): AlarmReading(state.alarm, NOW, "")} if state.alarm is not None else {}
     taken = {member.slot for member in endpoint.recorded.members}
-    return Observed(
-        NOW, Known(1, facts), 1, acknowledged=0, age_s=ages, free_slots=free_slots(taken, 20), alarms=alarms
-    )
+    return Observed(NOW, Known(1, facts), 1, acknowledged=0, age_s=ages, taken_slots=taken, alarms=alarms)
 
 
 def _record(state: State, endpoint: Endpoint, actions: tuple[Action, ...], watch: Watch) -> State:

@@ -16,7 +16,6 @@ from hostmaker.domain.model import Container, Model
 from hostmaker.domain.observed import Observed
 from hostmaker.domain.records import Moment, apply
 from hostmaker.planner.endpoint import Limits, decide
-from hostmaker.planner.members import free_slots
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = Limits()
@@ -50,9 +49,7 @@ class TinyWorld:
             facts[ident] = InstanceFact(ident, state, NOW, socket=f"/run/{ident}", failure=told)
         node = Known(1, facts) if self.node_is_known else Unknown(NOW)
         taken = {member.slot for member in self.endpoint.recorded.members}
-        return Observed(
-            NOW, node, 1, self.acknowledged, self.outstanding, self.age_s, free_slots=free_slots(taken, 100)
-        )
+        return Observed(NOW, node, 1, self.acknowledged, self.outstanding, self.age_s, taken_slots=taken)
 
     def step(self) -> int:
         actions = decide(self.endpoint, self.observed(), LIMITS).actions

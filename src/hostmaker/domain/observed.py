@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,10 +15,11 @@ class Observed:
     """Facts of one tick.
 
     `acknowledged` is the lowest table version that every living gateway serves (None: no gateway lives, so none holds
-    a request). `outstanding` gives requests inside an instance by slot. `age_s` gives real seconds for which each timer
-    of `planner.endpoint.timers` has been running. `desired_generation` is that of the set last put to the node.
-    `steady` is in seconds since the machine started. `alarms` are those that the endpoints' deployments watch, by
-    region and name; one that does not exist is not in it. Platform time runs `scale` times faster than real time.
+    a request). `outstanding` gives requests inside an instance by slot, `taken_slots` those that instances hold.
+    `age_s` gives real seconds for which each timer of `planner.endpoint.timers` has been running. `desired_generation`
+    is that of the set last put to the node. `steady` is in seconds since the machine started. `alarms` are those that
+    the endpoints' deployments watch, by region and name; one that does not exist is not in it. Platform time runs
+    `scale` times faster than real time.
     """
 
     now: datetime
@@ -27,7 +28,7 @@ class Observed:
     acknowledged: int | None = None
     outstanding: Mapping[int, int] = field(default_factory=dict)
     age_s: Mapping[str, float] = field(default_factory=dict)
-    free_slots: tuple[int, ...] = ()
+    taken_slots: Collection[int] = frozenset()
     steady: float = 0.0
     alarms: Mapping[tuple[str, str], AlarmReading] = field(default_factory=dict)
     scale: float = 1.0

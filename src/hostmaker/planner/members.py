@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeAlias, assert_never
 
 from hostmaker.domain.actions import Action, Admit, Forget, Launch, Ready, Resolve, Stop, Suspend, Withdraw
@@ -23,7 +23,7 @@ def tend(endpoint: Endpoint, groups: Iterable[Group], seen: Observed, limits: Li
     """Bring every group to its number, and whatever is in none of them to its end."""
     groups = tuple(groups)
     yield from watch(endpoint, groups, seen, limits)
-    slots = iter(seen.free_slots)
+    slots = free_slots(seen.taken_slots)
     for group in groups:
         yield from _trim(endpoint, group)
         yield from _fill(endpoint, group, seen, limits, slots, because)
@@ -31,7 +31,7 @@ def tend(endpoint: Endpoint, groups: Iterable[Group], seen: Observed, limits: Li
 
 def launch_missing(endpoint: Endpoint, groups: Iterable[Group], seen: Observed, because: str) -> Actions:
     """Launch whatever has not been launched yet."""
-    slots = iter(seen.free_slots)
+    slots = free_slots(seen.taken_slots)
     for group in groups:
         if group.source is not None:
             for _, slot in zip(range(_missing(endpoint, group)), slots, strict=False):
@@ -125,10 +125,9 @@ def age_s(member: Member, seen: Observed) -> float:
     return seen.age_s.get(f"{member.instance_id}:{member.phase.value}", 0.0)
 
 
-def free_slots(taken: set[int], limit: int) -> tuple[int, ...]:
-    """Give the lowest slots that no instance holds, at most `limit`, of those that a server has."""
-    free = (slot for slot in range(SLOTS) if slot not in taken)
-    return tuple(slot for slot, _ in zip(free, range(limit), strict=False))
+def free_slots(taken: Collection[int]) -> Iterator[int]:
+    """Give the slots of a server that no instance holds, the lowest first."""
+    return (slot for slot in range(SLOTS) if slot not in taken)
 
 
 def _watch_launched(member: Member, group: Group, seen: Observed) -> Actions:

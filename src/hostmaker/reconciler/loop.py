@@ -23,8 +23,6 @@ from hostmaker.domain.records import Moment, apply, finished
 from hostmaker.domain.routing import EndpointRoute, RoutingTable
 from hostmaker.kit.clock import Clock
 from hostmaker.planner.endpoint import Limits, decide, timers
-from hostmaker.planner.groups import groups
-from hostmaker.planner.members import free_slots
 from hostmaker.ports import Alarms, EndpointStore, Node, Routes, StoreUnavailableError
 from hostmaker.reconciler.ages import Ages
 from hostmaker.reconciler.project import Timeouts, newest_awaited, routes, table_change, wanted_instances
@@ -124,12 +122,12 @@ class Reconciler:
             after = self._record(endpoint, decision.actions, seen, next_version)
             if after is not None:
                 endpoints[index] = after
-            seen = replace(seen, free_slots=_free(endpoints))
+            seen = replace(seen, taken_slots=_taken(endpoints))
         self._project(endpoints)
         return acted, min(delays, default=None)
 
     def _observe(self, endpoints: Sequence[Endpoint]) -> Observed:
-        taken = [member.slot for endpoint in endpoints for member in endpoint.recorded.members]
+        taken = _taken(endpoints)
         clock, steady = self._hands.clock, self._hands.clock.steady()
         names = [name for endpoint in endpoints for name in timers(endpoint)]
         return Observed(
@@ -138,9 +136,9 @@ class Reconciler:
             steady=steady,
             desired_generation=self._generation,
             acknowledged=self._hands.routes.acknowledged(),
-            outstanding=self._hands.routes.outstanding(taken),
+            outstanding=self._hands.routes.outstanding(sorted(taken)),
             age_s=self._ages.read(names, steady),
-            free_slots=_free(endpoints),
+            taken_slots=taken,
             alarms=self._alarms(endpoints),
             scale=clock.scale,
         )
@@ -193,8 +191,5 @@ class Reconciler:
         self._projected = list(endpoints)
 
 
-def _free(endpoints: Sequence[Endpoint]) -> tuple[int, ...]:
-    """Give as many as any one endpoint could want."""
-    taken = {member.slot for endpoint in endpoints for member in endpoint.recorded.members}
-    sizes = (sum(group.count for group in groups(each)) for each in endpoints)
-    return free_slots(taken, max(sizes, default=0))
+def _taken(endpoints: Sequence[Endpoint]) -> frozenset[int]:
+    return frozenset(member.slot for endpoint in endpoints for member in endpoint.recorded.members)
