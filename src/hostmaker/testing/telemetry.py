@@ -131,7 +131,8 @@ class WorldTelemetry:
         """Steady second at which something is due."""
         if self._series is None:
             return None
-        times = (self._collect_at, self._publish_at, self._judge_at)
+        look_at = self._publish_at if self._judge_at is None else self._judge_at  # zeros are soon enough for the judge
+        times = (self._collect_at, look_at)
         return min((at for at in times if at is not None), default=None)
 
     def advance(self) -> None:
