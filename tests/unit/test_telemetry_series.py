@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hostmaker.domain.metric import Datum, Series, Summary, merge, of_value, statistic
 from hostmaker.ports import StoreUnavailableError
+from hostmaker.telemetry.cell import merged
 from hostmaker.telemetry.retention import DAY_S, FORGOTTEN_AFTER_S, HOUR_S
 from hostmaker.telemetry.series import SeriesStore
 
@@ -187,3 +191,58 @@ def test_many_values_are_put_fast(store: SeriesStore) -> None:
     began = time.process_time()
     store.put(data)
     assert time.process_time() - began < 5
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(0, 900), st.sampled_from(["None", "Count"]), st.sampled_from([1, 60])),
+        st.tuples(st.just("commit")),
+        st.tuples(st.just("read"), st.sampled_from([1, 10, 60, 300]), st.integers(0, 600)),
+        st.tuples(st.just("sum"), st.sampled_from([10, 60, 300]), st.integers(0, 10), st.sampled_from([None, "Count"])),
+        st.tuples(st.just("has"), st.integers(0, 900), st.integers(1, 120)),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_what_was_read_before_never_hides_what_has_come_since(steps: list[tuple[Any, ...]]) -> None:
+    """Buckets and their sums are remembered; a store that is asked for the first time says the same."""
+    store, data = SeriesStore(None, Clock()), list[Datum]()
+
+    def asked_first() -> SeriesStore:
+        other = SeriesStore(None, Clock())
+        other.put(data)
+        return other
+
+    for step in steps:
+        match step:
+            case ("put", at, unit, resolution):
+                data.append(datum(T0 + at, 1.0 + at % 7, unit=unit, resolution=resolution))
+                store.put(data[-1:])
+            case ("commit",):
+                store.commit()
+            case ("read", period, start):
+                told = store.buckets(ONE, T0 + start, T0 + start + 300, period)
+                assert told == asked_first().buckets(ONE, T0 + start, T0 + start + 300, period)
+            case ("sum", length, first, unit):
+                starts = [T0 + length * (first + number) for number in range(3)]
+                step_s = min(length, 60)
+                told_sums = store.windows(ONE, starts, length, step_s, unit)
+                assert told_sums == asked_first().windows(ONE, starts, length, step_s, unit)
+                whole = [merged(store.buckets(ONE, at, at + length, step_s), unit) for at in starts]
+                assert told_sums == whole
+            case ("has", start, length):
+                minute = T0 + start // 60 * 60
+                assert store.has(ONE, minute, minute + 60) is bool(store.buckets(ONE, minute, minute + 60, 60))
+
+
+def test_what_is_rolled_up_is_read_anew(store: SeriesStore, clock: Clock) -> None:
+    store.put([datum(T0 + second, 1) for second in range(60)])
+    store.commit()
+    assert len(sums(store, 1, length=60)) == 60
+    assert store.windows(ONE, [T0], 10, 1, None)[0] is not None
+    clock.at = T0 + 30 * DAY_S
+    for _ in range(5):
+        store.sweep()
+    assert len(sums(store, 1, length=60)) < 60

@@ -82,7 +82,7 @@ class Publisher:
         for datum in data:
             at = int(datum.at)
             may_have = self._series.last(datum.series) >= at - MINUTE_S
-            if not may_have or not self._series.buckets(datum.series, at, at + MINUTE_S, MINUTE_S):
+            if not may_have or not self._series.has(datum.series, at, at + MINUTE_S):
                 yield datum
 
 

@@ -195,6 +195,17 @@ class SeriesStore:
             cell.add(summary)
         return [Bucket(at, period_s, cells[at, unit].summary(), unit) for at, unit in sorted(cells)]
 
+    def has(self, series: Series, start: int, end: int) -> bool:
+        """Tell whether a cell begins in [start, end)."""
+        entry = self._entries.get(series)
+        if entry is None:
+            return False
+        if any(place.period != FOR_EVER and start <= place.start < end for place in entry.fresh):
+            return True
+        with translated():
+            key = (entry.ident, start, end)
+            return entry.ident is not None and self.db.execute(self._sql["has_cell"], key).fetchone() is not None
+
     def last(self, series: Series) -> float:
         """Give when the latest value fell, about: it may have been up to a minute later; 0 for a series without."""
         entry = self._entries.get(series)
