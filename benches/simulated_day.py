@@ -18,7 +18,6 @@ from hostmaker.testing import World
 from hostmaker.testing.policies import all_at_once, canary, linear, rolling
 
 HOUR_S, DAY_S = 3600.0, 86400.0
-INVOCATIONS_A_MINUTE = 1.0
 ALARM_PERIOD_S = 60
 
 
@@ -41,6 +40,7 @@ def main() -> None:
     parser.add_argument("--instances", type=int, default=10, help="of each endpoint")
     parser.add_argument("--failures", type=int, default=10, help="of instances, of each endpoint")
     parser.add_argument("--measured", type=int, default=100, help="endpoints with traffic and an alarm by the minute")
+    parser.add_argument("--invocations-an-hour", type=float, default=6.0, help="of each endpoint that is measured")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     began, day = time.process_time(), Day()
@@ -66,7 +66,7 @@ def live(numbers: range, arguments: argparse.Namespace, day: Day) -> None:
     for number, name in names.items():
         world.create_endpoint(name, instances=arguments.instances)
         if number < arguments.measured:
-            world.traffic(name, per_second=INVOCATIONS_A_MINUTE / 60)
+            world.traffic(name, per_second=arguments.invocations_an_hour / HOUR_S)
             put_alarm(world, name)
     world.settle()
 
