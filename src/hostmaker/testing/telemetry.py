@@ -116,7 +116,7 @@ class WorldTelemetry:
             self._series = SeriesStore(None, self._clock.platform_s)
             self.begin()
         assert self._engine is not None
-        metrics = MetricOperations(self._series, self._clock.platform_s, self._account, self._put)
+        metrics = MetricOperations(self._series, self._clock.platform_s, self._account, self._arrived)
         alarms = AlarmOperations(self._engine, self._store, self._clock.now, self._account)
         return {**metrics.handlers(), **alarms.handlers()}
 
@@ -171,9 +171,6 @@ class WorldTelemetry:
         if wait_s is not None:
             at = self._clock.steady() + wait_s / self._clock.scale
             self._judge_at = at if self._judge_at is None else min(at, self._judge_at)
-
-    def _put(self, data: Sequence[Datum]) -> None:
-        self._arrived(data)
 
     def _arrived(self, data: Sequence[Datum]) -> None:
         assert self._series is not None
