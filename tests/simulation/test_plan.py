@@ -114,6 +114,12 @@ def test_an_update_under_way_stops_the_next(world: World) -> None:
     assert "in-progress" in stop
 
 
+def test_a_config_that_is_in_use_already_is_told(world: World) -> None:
+    shown = world.plan("fraud", "fraud")
+    assert shown.stops == ()
+    assert shown.notes == ('"fraud" is in use now: instances are replaced by others like them.',)
+
+
 def test_what_update_endpoint_refuses_the_plan_refuses(world: World) -> None:
     with pytest.raises(ApiError, match="Could not find"):
         world.plan("fraud", "absent")

@@ -65,7 +65,9 @@ class Updates:
         except ApiError as error:
             stops.append(error.message)
         missing, unknown = await missing_data(self._services.objects, changed.target)
-        return replace(shown, stops=(*stops, *missing, *shown.stops), notes=(*shown.notes, *unknown))
+        same = endpoint.recorded.live_fleet.config_name == changed.target.config_name
+        in_use = [f'"{changed.target.config_name}" is in use now: instances are replaced by others like them.'] * same
+        return replace(shown, stops=(*stops, *missing, *shown.stops), notes=(*in_use, *shown.notes, *unknown))
 
     def _preview(self, ctx: CallContext, endpoint: Endpoint, changed: Desired) -> Preview:
         before = sizes_before(endpoint.recorded)
