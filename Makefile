@@ -15,7 +15,7 @@ help:
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make test    make check, then all tests"
 	@echo "make bench   measure the gateway, the way to the first prediction, a rollback, a simulated day"
-	@echo "make soak    crash points by the hundred thousand, real processes killed under load (at most an hour)"
+	@echo "make soak    crash points by the hundred thousand, real processes killed under load (up to three hours)"
 	@echo "make clean   remove what the above have made, the data directory apart"
 
 setup: $(SET_UP)

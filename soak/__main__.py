@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the policies and models that are drawn")
     parser.add_argument("--per-second", type=float, default=200.0, help="requests while they are killed")
     parser.add_argument(
-        "--most-minutes", type=float, default=50.0, help="of simulation; what is left then is not tried"
+        "--most-minutes", type=float, default=150.0, help="of simulation; what is left then is not tried"
     )
     arguments = parser.parse_args()
     ends_at = time.monotonic() + arguments.most_minutes * 60

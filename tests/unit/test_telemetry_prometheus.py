@@ -12,7 +12,7 @@ from hostmaker.telemetry.rings import Counter
 from hostmaker.telemetry.series import SeriesStore
 
 T0 = 1_800_000_000.0
-SERVING = Serving("r", "e", "v", "c", 2)
+SERVING = Serving("r", "e", "v", "c", (0, 1))
 OF = 'region="r",endpoint="e",variant="v",config="c"'
 SAMPLE = re.compile(r'[a-z_]+(\{([a-z]+="([^"\\\n]|\\[\\n"])*",?)*\})? (\+Inf|[0-9.e+-]+)')
 
@@ -62,7 +62,7 @@ def test_each_metric_has_one_head_before_its_samples(tmp_path: Path) -> None:
 
 
 def test_gauges_are_of_now_and_labels_are_escaped() -> None:
-    page = prometheus_text([], [Serving("r", 'a"\\\nb', "v", "c", 2)], lambda each: [2, 3])
+    page = prometheus_text([], [Serving("r", 'a"\\\nb', "v", "c", (0, 1))], lambda each: [2, 3])
     found = samples(page)
     labels = '{region="r",endpoint="a\\"\\\\\\nb",variant="v",config="c"}'
     assert found[f"hostmaker_instances_in_service{labels}"] == 2

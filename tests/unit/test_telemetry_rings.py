@@ -282,7 +282,7 @@ def by_minute(house: House, metric: str) -> dict[int, float]:
 
 
 def serving(target: Target = TARGET, instances: int = 2, since: float = T0) -> Serving:
-    return Serving(target.region, target.endpoint, target.variant, target.config, instances, since)
+    return Serving(target.region, target.endpoint, target.variant, target.config, tuple(range(instances)), since)
 
 
 def test_minutes_without_an_invocation_get_a_zero_and_others_none(house: House) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hostmaker.domain.alarm import AlarmKey, StateChange
-from hostmaker.domain.endpoint import Endpoint, MemberPhase
+from hostmaker.domain.endpoint import Endpoint
 from hostmaker.domain.messages import NodeUsage
 from hostmaker.domain.metric import Datum, Series
 from hostmaker.kit.clock import PlatformClock
@@ -158,17 +158,8 @@ class Telemetry:
         return [each for endpoint in self._endpoints() for each in serving(endpoint)]
 
     def _concurrent(self, of: Serving) -> list[int]:
-        slots = [
-            member.slot
-            for endpoint in self._endpoints()
-            if (endpoint.desired.region, endpoint.desired.name) == (of.region, of.endpoint)
-            for member in endpoint.recorded.members
-            if member.variant == of.variant
-            and member.phase is MemberPhase.IN_SERVICE
-            and endpoint.recorded.fleet(member.fleet).config_name == of.config
-        ]
-        counts = self._outstanding(slots)
-        return [counts.get(slot, 0) for slot in slots]
+        counts = self._outstanding(of.slots)
+        return [counts.get(slot, 0) for slot in of.slots]
 
 
 def _cadence(scale: float) -> Cadence:

@@ -22,14 +22,19 @@ ZEROS_UNTIL = "zeros"  # stands among the offsets of rings; rings' names end in 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A variant under a config that is in service, since platform second `since`, on so many instances."""
+    """A variant under a config that is in service, since platform second `since`; `slots` are its instances'."""
 
     region: str
     endpoint: str
     variant: str
     config: str
-    instances: int
+    slots: tuple[int, ...]
     since: float = 0.0
+
+    @property
+    def instances(self) -> int:
+        """On how many instances."""
+        return len(self.slots)
 
     @property
     def target(self) -> Target:
@@ -39,14 +44,15 @@ class Serving:
 
 def serving(endpoint: Endpoint) -> list[Serving]:
     """Give what of an endpoint is in service: a variant under a config, since its oldest instance is."""
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str], list[tuple[float, int]]] = {}
     for member in endpoint.recorded.members:
         if member.phase is MemberPhase.IN_SERVICE:
             config = endpoint.recorded.fleet(member.fleet).config_name
-            found.setdefault((member.variant, config), []).append(member.since.timestamp())
+            found.setdefault((member.variant, config), []).append((member.since.timestamp(), member.slot))
     region, name = endpoint.desired.region, endpoint.desired.name
     return [
-        Serving(region, name, variant, config, len(since), min(since)) for (variant, config), since in found.items()
+        Serving(region, name, variant, config, tuple(slot for _, slot in members), min(members)[0])
+        for (variant, config), members in found.items()
     ]
 
 
