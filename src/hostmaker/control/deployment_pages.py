@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -54,7 +55,11 @@ def deployment_routes(services: Services) -> list[Route]:
             # Through the wire, so that it is refused what UpdateEndpoint is refused.
             body = json.dumps(asked["request"]).encode()
             call = parse("POST", "/", "", {"x-amz-target": "SageMaker.UpdateEndpoint"}, body, None)
-            return JSONResponse({"plan": encode(await updates.plan(ctx, call.input))})
+            shown = await updates.plan(ctx, call.input)
+            plan = cast("dict[str, Json]", encode(shown))
+            return JSONResponse(
+                {"plan": {**plan, "stops": shown.stops, "notes": shown.notes}}
+            )  # also when there are none
         except ApiError as error:
             return _refusal(error.message)
 
