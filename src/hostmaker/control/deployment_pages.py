@@ -57,9 +57,8 @@ def deployment_routes(services: Services) -> list[Route]:
             call = parse("POST", "/", "", {"x-amz-target": "SageMaker.UpdateEndpoint"}, body, None)
             shown = await updates.plan(ctx, call.input)
             plan = cast("dict[str, Json]", encode(shown))
-            return JSONResponse(
-                {"plan": {**plan, "stops": shown.stops, "notes": shown.notes}}
-            )  # also when there are none
+            told = {"stops": shown.stops, "notes": shown.notes}  # also when there are none
+            return JSONResponse({"plan": {**plan, **told}})
         except ApiError as error:
             return _refusal(error.message)
 
