@@ -56,9 +56,9 @@ def deployment_routes(services: Services) -> list[Route]:
             body = json.dumps(asked["request"]).encode()
             call = parse("POST", "/", "", {"x-amz-target": "SageMaker.UpdateEndpoint"}, body, None)
             shown = await updates.plan(ctx, call.input)
-            plan = cast("dict[str, Json]", encode(shown))
+            whole = cast("dict[str, Json]", encode(shown))
             told = {"stops": shown.stops, "notes": shown.notes}  # also when there are none
-            return JSONResponse({"plan": {**plan, **told}})
+            return JSONResponse({"plan": {**whole, **told}})
         except ApiError as error:
             return _refusal(error.message)
 
