@@ -125,10 +125,10 @@ def test_the_whole_job(cli: Cli, server: Server, tmp_path: Path) -> None:
 
 def test_a_canary_with_a_bad_model_is_rolled_back(cli: Cli, server: Server, tmp_path: Path) -> None:
     """Alarm, update, the words that say why, the alarm's history, the numbers."""
-    server.create("rolled", count=2)
-    server.wait_while("rolled", "Creating")
-    server.create_config("rolled-bad", BAD_SCRIPT, count=2)
-    dimensions = ["Name=EndpointName,Value=rolled", "Name=VariantName,Value=AllTraffic"]
+    server.create("cli-rolled", count=2)
+    server.wait_while("cli-rolled", "Creating")
+    server.create_config("cli-rolled-bad", BAD_SCRIPT, count=2)
+    dimensions = ["Name=EndpointName,Value=cli-rolled", "Name=VariantName,Value=AllTraffic"]
     metric = ("--namespace", "AWS/SageMaker", "--metric-name", "InvocationModelErrors", "--dimensions", *dimensions)
     rule = ("--threshold", "0.2", "--comparison-operator", "GreaterThanThreshold", "--evaluation-periods", "1")
     cli.text(
@@ -137,18 +137,18 @@ def test_a_canary_with_a_bad_model_is_rolled_back(cli: Cli, server: Server, tmp_
     )  # fmt: skip
     file = tmp_path / "deployment.json"
     file.write_text(json.dumps(policies.canary(50, wait_s=600, alarms=["by-cli"])))
-    named = ("--endpoint-name", "rolled")
-    config = ("--endpoint-config-name", "rolled-bad", "--deployment-config", f"file://{file}")
-    assert cli.json("sagemaker", "update-endpoint", *named, *config) == {"EndpointArn": f"{ARN}:endpoint/rolled"}
-    load = Load({key: str(value) for key, value in server.ready.items()}, "rolled", 20.0).start()
+    named = ("--endpoint-name", "cli-rolled")
+    config = ("--endpoint-config-name", "cli-rolled-bad", "--deployment-config", f"file://{file}")
+    assert cli.json("sagemaker", "update-endpoint", *named, *config) == {"EndpointArn": f"{ARN}:endpoint/cli-rolled"}
+    load = Load({key: str(value) for key, value in server.ready.items()}, "cli-rolled", 20.0).start()
     try:
         pending = cli.json("sagemaker", "describe-endpoint", *named)
-        assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == "rolled-bad"
-        server.wait_while("rolled", "Updating")
+        assert pending["PendingDeploymentSummary"]["EndpointConfigName"] == "cli-rolled-bad"
+        server.wait_while("cli-rolled", "Updating")
     finally:
         load.stop()
     described = cli.json("sagemaker", "describe-endpoint", *named)
-    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "rolled")
+    assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "cli-rolled")
     assert 'CloudWatch alarm "by-cli" is in ALARM state' in described["FailureReason"]
     states = cli.json("cloudwatch", "describe-alarm-history", "--alarm-name", "by-cli")["AlarmHistoryItems"]
     assert "Alarm updated from OK to ALARM" in [item["HistorySummary"] for item in states]
@@ -157,7 +157,7 @@ def test_a_canary_with_a_bad_model_is_rolled_back(cli: Cli, server: Server, tmp_
     assert sum(point["Sum"] for point in told["Datapoints"]) > 0
     wanted = "VariantName=AllTraffic,DesiredInstanceCount=1,DesiredWeight=0.5"
     cli.text("sagemaker", "update-endpoint-weights-and-capacities", *named, "--desired-weights-and-capacities", wanted)
-    (variant,) = server.wait_while("rolled", "Updating")["ProductionVariants"]
+    (variant,) = server.wait_while("cli-rolled", "Updating")["ProductionVariants"]
     assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (1, 0.5)
     assert cli.json("cloudwatch", "describe-alarms", "--alarm-names", "by-cli")["MetricAlarms"][0]["Period"] == 1
     cli.text("cloudwatch", "delete-alarms", "--alarm-names", "by-cli")

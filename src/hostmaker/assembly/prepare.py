@@ -112,7 +112,8 @@ class ObjectStore:
         from hostmaker.objects.s3 import S3Access, S3Objects
 
         names = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
-        return S3Objects(S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names)))
+        access = S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names))
+        return S3Objects(access, is_patient=True)
 
 
 def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:

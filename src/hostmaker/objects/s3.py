@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -14,8 +15,18 @@ from obstore.store import S3Store
 
 from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 DOWNLOAD_TURN_BYTES = 4 * 1024 * 1024
 MOST_STORES = 100
+QUICK: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+# A store that has just been started again answers 500 until it knows what it holds. Waits are 0.5 s and more.
+PATIENT: RetryConfig = {
+    "max_retries": 12,
+    "retry_timeout": timedelta(seconds=20),
+    "backoff": {"init_backoff": timedelta(seconds=0.5), "max_backoff": timedelta(seconds=2), "base": 2},
+}
 RAISED = (BaseError, FileNotFoundError, PermissionError, ValueError)  # some come as the builtins
 
 
@@ -32,10 +43,11 @@ class S3Access:
 class S3Objects:
     """Implements `ports.Objects` and the downloads of an instance's preparation."""
 
-    def __init__(self, access: S3Access, answer_within_s: float = 10.0) -> None:
-        """`answer_within_s` bounds the wait of `exists`."""
+    def __init__(self, access: S3Access, answer_within_s: float = 10.0, *, is_patient: bool = False) -> None:
+        """`answer_within_s` bounds the wait of `exists`. `is_patient`: what fails is tried again for ten seconds."""
         self._access = access
         self._answer_within_s = answer_within_s
+        self._retries = PATIENT if is_patient else QUICK
         self._stores: dict[str, S3Store] = {}
 
     async def exists(self, bucket: str, key: str) -> bool:
@@ -114,7 +126,7 @@ class S3Objects:
                     "connect_timeout": timedelta(seconds=5),
                     "timeout": timedelta(hours=1),
                 },
-                retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+                retry_config=self._retries,
             )
         return self._stores[bucket]
 
