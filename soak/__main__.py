@@ -9,7 +9,6 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 from rich.console import Console
@@ -19,15 +18,7 @@ from tests.integration.conftest import Server
 from soak.candidates import Candidate, draw
 from soak.deployments import Course, Rollouts
 from soak.processes import House, Report, attack
-from soak.simulation import (
-    Runs,
-    every_point,
-    every_point_of_control,
-    every_point_of_deployments,
-    random_pairs,
-    random_pairs_of_deployments,
-    took,
-)
+from soak.simulation import Results, Runs, every_point, random_pairs, took
 
 console = Console()
 
@@ -54,29 +45,15 @@ def main() -> None:
     ends_at = time.monotonic() + arguments.most_minutes * 60
     report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
     courses = _deployments(arguments.deployments, arguments.deployment_kills, arguments.seed)
-    pairs = _simulate("pairs of crash points, hundreds", random_pairs(arguments.pairs), ends_at)
-    deployment_pairs = _simulate(
-        "pairs of crash points in deployments, hundreds",
-        random_pairs_of_deployments(arguments.deployment_pairs),
-        ends_at,
-    )
-    deployments = _simulate(
-        "seeds with every crash point of deployments", every_point_of_deployments(arguments.deployment_seeds), ends_at
-    )
-    points = _simulate("seeds with every crash point", every_point(arguments.seeds), ends_at)
-    control = _simulate(
-        "seeds with control killed at its every point in deployments",
-        every_point_of_control(arguments.control_seeds),
-        ends_at,
-    )
-    table = Table("what", "number", "broken", box=None)
-    told = {
-        "crash at every point": points,
-        "crash at every point of deployments": deployments,
-        "control killed at its every point in deployments": control,
-        "crashes at two random points": pairs,
-        "crashes at two random points of deployments": deployment_pairs,
+    simulated = {
+        "two crashes, hundreds": random_pairs("plain", arguments.pairs),
+        "two crashes in deployments, hundreds": random_pairs("deployments", arguments.deployment_pairs),
+        "a crash at every point of deployments, seeds": every_point("deployments", arguments.deployment_seeds),
+        "a crash at every point, seeds": every_point("plain", arguments.seeds),
+        "control killed in deployments, seeds": every_point("control in deployments", arguments.control_seeds),
     }
+    told = {name: _simulate(name, results, ends_at) for name, results in simulated.items()}
+    table = Table("what", "runs", "broken", box=None)
     for name, runs in told.items():
         table.add_row(name, f"{runs.number:,}", str(len(runs.broken)))
     if report is not None:
@@ -95,14 +72,14 @@ def main() -> None:
     sys.exit(1 if is_broken else 0)
 
 
-def _simulate(name: str, results: Generator[tuple[int, Runs]], ends_at: float) -> Runs:
+def _simulate(name: str, results: Results, ends_at: float) -> Runs:
     began, number, broken = time.monotonic(), 0, list[str]()
     for done, runs in results:
         number, broken = number + runs.number, broken + list(runs.broken)
         if done % 10 == 0:
-            console.print(f"{done} {name}: {number:,} runs, {len(broken)} broken, {took(began)}")
+            console.print(f"{name}: {done}, {number:,} runs, {len(broken)} broken, {took(began)}")
         if time.monotonic() > ends_at:
-            console.print(f"the time is over after {done} {name}")
+            console.print(f"{name}: the time is over after {done}")
             results.close()
             break
     return Runs(number, tuple(broken))

@@ -16,47 +16,73 @@ from tests.simulation.stories import STORIES, new_world, quick_world
 from hostmaker.testing.rehearsal import NewWorld, Rehearsal, Story, crash, rehearse
 
 REQUESTED = "control before store.put_desired"  # UpdateEndpoint, or another instance count, is recorded
+PAIRS_A_TURN = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
     """How many runs were made, and how the broken ones say they are replayed."""
 
-    number: int
-    broken: tuple[str, ...]
+    number: int = 0
+    broken: tuple[str, ...] = ()
 
 
 Results = Generator[tuple[int, Runs]]
 
 
-def every_point(seeds: int) -> Results:
-    """Crash at each point of each story, for each seed; gives the seeds done so far with each result."""
-    yield from _spread(_every_point, [(seed,) for seed in range(seeds)])
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Stories, the worlds they are told in, and at which of the points that an undisturbed run passes someone dies."""
+
+    stories: Mapping[str, Story]
+    new_world: NewWorld
+    points: Callable[[Rehearsal], Sequence[int]]
 
 
-def every_point_of_deployments(seeds: int) -> Results:
-    """Crash at each point of each story of a deployment, for each seed: control, node agent, gateways."""
-    yield from _spread(_every_point_of_deployments, [(seed,) for seed in range(seeds)])
+def all_of_them(expected: Rehearsal) -> Sequence[int]:
+    """Number every point."""
+    return range(len(expected.points))
 
 
-def every_point_of_control(seeds: int) -> Results:
-    """Kill control at each point of each story of a deployment, from its request on, for each seed."""
-    yield from _spread(_every_point_of_control, [(seed,) for seed in range(seeds)])
+def of_control(expected: Rehearsal) -> list[int]:
+    """Number the points of control from a deployment's request on, without those that are the same as the next.
+
+    After an effect and before the next one of the same instant nothing is left to be lost, since control keeps no truth
+    in memory: two such neighbours are one crash.
+    """
+    first = expected.points.index(REQUESTED)
+    return [
+        number
+        for number, name in enumerate(expected.points)
+        if number >= first and name.startswith("control ") and not _is_as_the_next(expected, number)
+    ]
 
 
-def random_pairs(pairs: int) -> Results:
-    """Crash at two random points of a random story with a random seed."""
-    turns = [(turn, min(100, pairs - turn)) for turn in range(0, pairs, 100)]
+def _is_as_the_next(expected: Rehearsal, number: int) -> bool:
+    names, moments = expected.points[number : number + 2], expected.moments[number : number + 2]
+    is_between = len(names) == 2 and names[0].startswith("control after ") and names[1].startswith("control before ")
+    return is_between and moments[0] == moments[1]
+
+
+BOOKS = {
+    "plain": Book(STORIES, new_world, all_of_them),
+    "deployments": Book(DEPLOYMENTS, new_world, all_of_them),
+    "control in deployments": Book(SMALL_DEPLOYMENTS, quick_world, of_control),
+}
+
+
+def every_point(book: str, seeds: int) -> Results:
+    """Crash at each point of each story of a book, for each seed; gives the seeds done so far with each result."""
+    yield from _spread(_one_seed, [(book, seed) for seed in range(seeds)])
+
+
+def random_pairs(book: str, pairs: int) -> Results:
+    """Crash at two random points of a random story with a random seed; gives the turns done so far."""
+    turns = [(book, turn, min(PAIRS_A_TURN, pairs - turn)) for turn in range(0, pairs, PAIRS_A_TURN)]
     yield from _spread(_some_pairs, turns)
 
 
-def random_pairs_of_deployments(pairs: int) -> Results:
-    """Crash at two random points of a random story of a deployment with a random seed."""
-    turns = [(turn, min(100, pairs - turn)) for turn in range(0, pairs, 100)]
-    yield from _spread(_some_pairs_of_deployments, turns)
-
-
-def _spread(work: Callable[..., Runs], arguments: Sequence[tuple[int, ...]]) -> Results:
+def _spread(work: Callable[..., Runs], arguments: Sequence[tuple[str | int, ...]]) -> Results:
     pool = ProcessPoolExecutor(os.cpu_count())
     try:
         futures = [pool.submit(work, *each) for each in arguments]
@@ -66,101 +92,33 @@ def _spread(work: Callable[..., Runs], arguments: Sequence[tuple[int, ...]]) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _every_point(seed: int) -> Runs:
-    return _crash(STORIES, seed, all_of_them, new_world)
-
-
-def _every_point_of_deployments(seed: int) -> Runs:
-    return _crash(DEPLOYMENTS, seed, all_of_them, new_world)
-
-
-def _every_point_of_control(seed: int) -> Runs:
-    return _crash(SMALL_DEPLOYMENTS, seed, of_control, quick_world)
-
-
-def _crash(
-    stories: Mapping[str, Story],
-    seed: int,
-    points: Callable[[Sequence[Point]], Sequence[int]],
-    new_world: NewWorld,
-) -> Runs:
-    number, broken = 0, list[str]()
-    for name, story in stories.items():
-        expected, passed = _pass_through(story, seed, new_world)
-        for point in points(passed):
+def _one_seed(name_of_book: str, seed: int) -> Runs:
+    book, number, broken = BOOKS[name_of_book], 0, list[str]()
+    for name, story in book.stories.items():
+        expected = rehearse(story, seed, book.new_world)
+        for point in book.points(expected):
             number += 1
-            try:
-                crash(story, seed, (point,), expected, new_world)
-            except AssertionError as error:
-                broken.append(f"{name}: {error}")
+            broken += _broken(book, name, seed, (point,), expected)
     return Runs(number, tuple(broken))
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A place in an undisturbed run; `at` is its virtual second."""
-
-    name: str
-    at: float
-
-
-def _pass_through(story: Story, seed: int, new_world: NewWorld) -> tuple[Rehearsal, list[Point]]:
-    """Tell a story undisturbed; raises AssertionError when an invariant is broken."""
-    world, points = new_world(seed, ()), list[Point]()
-
-    def note(_: int, name: str) -> bool:
-        points.append(Point(name, world.clock.seconds))
-        return False
-
-    world.points.is_last = note
-    story(world)
-    return Rehearsal(tuple(world.points.passed), world.end_state()), points
-
-
-def all_of_them(points: Sequence[Point]) -> Sequence[int]:
-    """Number every point."""
-    return range(len(points))
-
-
-def of_control(points: Sequence[Point]) -> list[int]:
-    """Number the points of control from a deployment's request on, without those that are the same as the next.
-
-    After an effect and before the next one of the same instant nothing is left to be lost, since control keeps no truth
-    in memory: two such neighbours are one crash.
-    """
-    first = next(number for number, point in enumerate(points) if point.name == REQUESTED)
-    return [
-        number
-        for number, point in enumerate(points)
-        if number >= first and point.name.startswith("control ") and not _is_as_the_next(points, number)
-    ]
-
-
-def _is_as_the_next(points: Sequence[Point], number: int) -> bool:
-    if number + 1 == len(points):
-        return False
-    here, then = points[number], points[number + 1]
-    return here.name.startswith("control after ") and then.name.startswith("control before ") and here.at == then.at
-
-
-def _some_pairs(turn: int, number: int) -> Runs:
-    return _pairs(STORIES, turn, number)
-
-
-def _some_pairs_of_deployments(turn: int, number: int) -> Runs:
-    return _pairs(DEPLOYMENTS, turn, number)
-
-
-def _pairs(stories: Mapping[str, Story], turn: int, number: int) -> Runs:
-    chance, broken = random.Random(turn), list[str]()  # noqa: S311 - repeats a run, keeps no secret
+def _some_pairs(name_of_book: str, turn: int, number: int) -> Runs:
+    book, broken = BOOKS[name_of_book], list[str]()
+    chance = random.Random(turn)  # noqa: S311 - repeats a run, keeps no secret
     for _ in range(number):
-        name, seed = chance.choice(sorted(stories)), chance.randrange(100_000)
-        expected = rehearse(stories[name], seed, new_world)
-        try:
-            crash(stories[name], seed, chance.sample(range(len(expected.points) + 10), 2), expected, new_world)
-        except AssertionError as error:
-            broken.append(f"{name}: {error}")
+        name, seed = chance.choice(sorted(book.stories)), chance.randrange(100_000)
+        expected = rehearse(book.stories[name], seed, book.new_world)
+        points = chance.sample(range(len(expected.points) + 10), 2)  # the second may come after an undisturbed end
+        broken += _broken(book, name, seed, points, expected)
     return Runs(number, tuple(broken))
+
+
+def _broken(book: Book, name: str, seed: int, at: Sequence[int], expected: Rehearsal) -> list[str]:
+    try:
+        crash(book.stories[name], seed, at, expected, book.new_world)
+    except AssertionError as error:
+        return [f"{name}: {error}"]
+    return []
 
 
 def took(began: float) -> str:

@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -197,3 +199,40 @@ def test_a_download_that_breaks_off_is_no_success(tmp_path: Path) -> None:
             list(objects.download("models", "a", tmp_path / "f"))
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(5)
+
+
+@pytest.mark.parametrize("is_patient", [False, True])
+def test_a_store_that_has_just_been_started_again_is_waited_for_by_who_is_patient(
+    tmp_path: Path, is_patient: bool
+) -> None:
+    """It answers 500 for as long as it does not know what it holds."""
+    began, serves_after_s = time.monotonic(), 2.5
+
+    class Store(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_ready = time.monotonic() - began >= serves_after_s
+            self.send_response(200 if is_ready else 500)
+            self.send_header("Content-Length", "5")
+            self.send_header("ETag", '"e"')
+            self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(b"model")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        access = S3Access(f"http://127.0.0.1:{server.server_address[1]}", KEY, SECRET, "us-east-1")
+        objects = S3Objects(access, is_patient=is_patient)
+        try:
+            if is_patient:
+                assert list(objects.download("models", "a", tmp_path / "f")) == [(5, 5)]
+                assert (tmp_path / "f").read_bytes() == b"model"
+            else:
+                with pytest.raises(ObjectsUnavailableError):
+                    list(objects.download("models", "a", tmp_path / "f"))
+        finally:
+            server.shutdown()
+            thread.join(5)

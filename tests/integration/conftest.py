@@ -100,30 +100,14 @@ class Server:
         """Put a model archive into the store; gives its URI."""
         return upload(self.client, key, files)
 
-    def create(
-        self,
-        name: str,
-        script: str = SUM_SCRIPT,
-        count: int = 1,
-        variant: Mapping[str, Any] | None = None,
-        container: Mapping[str, Any] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
-    ) -> None:
-        """Create model, config and endpoint of one name."""
-        self.create_config(name, script, count, variant, container, files)
+    def create(self, name: str, script: str = SUM_SCRIPT, count: int = 1, **further: Any) -> None:
+        """Create model, config and endpoint of one name; `further` as for `create_config` below."""
+        self.create_config(name, script, count, **further)
         self.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=name)
 
-    def create_config(
-        self,
-        name: str,
-        script: str = SUM_SCRIPT,
-        count: int = 1,
-        variant: Mapping[str, Any] | None = None,
-        container: Mapping[str, Any] | None = None,
-        files: Mapping[str, str | bytes] | None = None,
-    ) -> None:
-        """Create model and config of one name."""
-        create_config(self.client, name, script, count, variant, container, files)
+    def create_config(self, name: str, script: str = SUM_SCRIPT, count: int = 1, **further: Any) -> None:
+        """Create model and config of one name; `further` as for `create_config` below."""
+        create_config(self.client, name, script, count, **further)
 
     def wait_while(self, name: str, status: str, within_s: float = 90) -> dict[str, Any]:
         """Wait until the endpoint has another status; gives its description."""

@@ -65,9 +65,10 @@ class Updates:
         except ApiError as error:
             stops.append(error.message)
         missing, unknown = await missing_data(self._services.objects, changed.target)
-        same = endpoint.recorded.live_fleet.config_name == changed.target.config_name
-        in_use = [f'"{changed.target.config_name}" is in use now: instances are replaced by others like them.'] * same
-        return replace(shown, stops=(*stops, *missing, *shown.stops), notes=(*in_use, *shown.notes, *unknown))
+        name, notes = changed.target.config_name, [*shown.notes, *unknown]
+        if name == endpoint.recorded.live_fleet.config_name:
+            notes.append(f'"{name}" is in use now: instances are replaced by others like them.')
+        return replace(shown, stops=(*stops, *missing, *shown.stops), notes=tuple(notes))
 
     def _preview(self, ctx: CallContext, endpoint: Endpoint, changed: Desired) -> Preview:
         before = sizes_before(endpoint.recorded)

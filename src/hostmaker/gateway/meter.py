@@ -24,6 +24,7 @@ from hostmaker.kit.ring import (
     STREAMED,
     TIMED,
     UNROUTED,
+    Append,
     RingFullError,
 )
 
@@ -46,18 +47,9 @@ STATUS_OF = {Failure.TOO_LARGE: 413}  # what the caller is told that the model h
 class Ring(Protocol):
     """What is appended to, as `kit.ring.RingWriter`."""
 
+    @property
+    def append(self) -> Append: ...
     def name(self, parts: tuple[str, ...]) -> int: ...
-    def append(
-        self,
-        at: float,
-        key: int,
-        model_us: float,
-        overhead_us: float,
-        first_us: float,
-        status: int,
-        instances: int,
-        flags: int,
-    ) -> None: ...
     def close(self) -> None: ...
 
 

@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -29,6 +30,8 @@ NAMES_CELL, HEAD_CELL = 8, 16  # of the header as 64-bit numbers: bytes of names
 RECORD = struct.Struct("<dIfffHHHH")
 WIDTH, PACK_INTO = RECORD.size, RECORD.pack_into  # found once: an invocation pays for each look-up
 Record: TypeAlias = tuple[float, int, float, float, float, int, int, int, int]
+Append: TypeAlias = Callable[[float, int, float, float, float, int, int, int], None]
+"""Appends a record, whose lap the ring itself knows."""
 MOST_U16 = 0xFFFF
 
 # Flags

@@ -44,15 +44,16 @@ def read_points(alarm: MetricAlarm, metrics: Readable, end: int, step: int) -> P
     """Read what an alarm sees at `end`: periods end there, whatever their multiples are; `step` divides the period."""
     length, number = alarm.period_s, periods_seen(alarm.rule)
     starts = tuple(range(end - number * length, end, length))
+
+    def sums(stat: MetricStat) -> list[Summary | None]:
+        return metrics.windows(stat.series(alarm.region), starts, stat.period_s, step, stat.unit)
+
     if alarm.metric is not None:
-        summaries = _summaries(alarm.region, alarm.metric, metrics, starts, step)
+        summaries = sums(alarm.metric)
         values = tuple(None if each is None else statistic(each, alarm.metric.stat) for each in summaries)
         return Points(starts, values, tuple(0.0 if each is None else each.count for each in summaries))
     found = {
-        query.id: [
-            None if each is None else statistic(each, query.stat.stat)
-            for each in _summaries(alarm.region, query.stat, metrics, starts, step)
-        ]
+        query.id: [None if each is None else statistic(each, query.stat.stat) for each in sums(query.stat)]
         for query in alarm.queries
         if query.stat is not None
     }
@@ -60,12 +61,6 @@ def read_points(alarm: MetricAlarm, metrics: Readable, end: int, step: int) -> P
     returned = next(query.id for query in alarm.queries if query.returned is not False)
     result = evaluate_all(expressions, found, length)[returned]
     return Points(starts, tuple(result), tuple(1.0 for _ in starts))
-
-
-def _summaries(
-    region: str, stat: MetricStat, metrics: Readable, starts: Sequence[int], step: int
-) -> list[Summary | None]:
-    return metrics.windows(stat.series(region), starts, stat.period_s, step, stat.unit)
 
 
 def says_enough(alarm: MetricAlarm, points: Points, verdict: Verdict) -> bool:

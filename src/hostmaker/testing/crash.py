@@ -22,15 +22,16 @@ class Crash(BaseException):
 
 
 class CrashPoints:
-    """Counts the points that a world passes, and kills at some of them. `passed` names those so far, in order.
+    """Counts the points that a world passes, and kills at some of them.
 
-    `is_last` decides it from the number and the name of a point; who explores a world may put another in its place.
+    `passed` names those so far, in order; `moments` are their steady seconds.
     """
 
-    def __init__(self, at: Collection[int] = ()) -> None:
+    def __init__(self, at: Collection[int] = (), steady: Callable[[], float] = lambda: 0.0) -> None:
         self.passed: list[str] = []
-        numbers = frozenset(at)
-        self.is_last: Callable[[int, str], bool] = lambda number, _: number in numbers
+        self.moments: list[float] = []
+        self._at = frozenset(at)
+        self._steady = steady
 
     def around(self, role: str, name: str, effect: Callable[[], T]) -> T:
         """Have an effect between two points; raises Crash."""
@@ -41,7 +42,8 @@ class CrashPoints:
 
     def reach(self, role: str, point: str) -> None:
         """Pass one point; raises Crash."""
-        number, name = len(self.passed), f"{role} {point}"
-        self.passed.append(name)
-        if self.is_last(number, name):
+        number = len(self.passed)
+        self.passed.append(f"{role} {point}")
+        self.moments.append(self._steady())
+        if number in self._at:
             raise Crash(role, point)

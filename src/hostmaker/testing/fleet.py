@@ -78,8 +78,6 @@ class FakeFleet:
         # In the agent's memory
         self.is_up = True
         self._runners: dict[str, Runner] = {}
-        self._next: tuple[float, str] | None = None
-        self._has_moved = True  # so what happens next has to be found out anew
 
     # Port `Node`
 
@@ -124,7 +122,7 @@ class FakeFleet:
         """Let an instance answer nothing from now on."""
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
-        process.hangs = self._has_moved = True
+        process.hangs = True
         runner = self._runners.get(instance_id)
         if runner is not None and runner.life.probe_at is not None:
             runner.life = replace(runner.life, probe_at=max(runner.life.probe_at, self._clock.steady()))
@@ -133,7 +131,7 @@ class FakeFleet:
         """Let it answer again."""
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
-        process.hangs, self._has_moved = False, True
+        process.hangs = False
 
     def part(self) -> None:
         """Lose the link: facts are unknown, instances go on."""
@@ -147,7 +145,7 @@ class FakeFleet:
 
     def crash(self) -> None:
         """Kill the agent: what it had in memory is gone, processes and directories are not."""
-        self.is_up, self._has_moved = False, True
+        self.is_up = False
         self._runners = {}
 
     def restart(self) -> None:
@@ -166,16 +164,12 @@ class FakeFleet:
 
     def next_at(self) -> float | None:
         """Steady second at which something happens next."""
-        if self._has_moved:
-            self._next, self._has_moved = min(self._due(), default=None), False
-        return self._next[0] if self._next is not None else None
+        return min((at for at, _ in self._due()), default=None)
 
     def advance(self) -> None:
         """Perform everything that is due now, in the order of time."""
-        while (at := self.next_at()) is not None and at <= self._clock.steady():
-            assert self._next is not None
-            self._has_moved = True
-            self._perform_due(self._next[1], at)
+        while (due := min(self._due(), default=None)) is not None and due[0] <= self._clock.steady():
+            self._perform_due(due[1], due[0])
 
     def _due(self) -> Iterator[tuple[float, str]]:
         for ident, directory in self.directories.items():
@@ -229,7 +223,6 @@ class FakeFleet:
 
     def _begin(self, spec: InstanceSpec) -> Runner:
         """Take up an instance; preparing makes its directory anew."""
-        self._has_moved = True
         life = Life(startup_timeout_s=spec.startup_timeout.total_seconds())
         runner = self._runners[spec.instance_id] = Runner(life, self._clock.now())
         left = self.directories.get(spec.instance_id)
@@ -311,7 +304,6 @@ class FakeFleet:
         )
 
     def _take(self, ident: str, runner: Runner, event: Event) -> None:
-        self._has_moved = True
         before = runner.life
         after, effects = step(before, event, self._clock.steady())
         if after.failure is not None and before.failure is None and ident in self.directories:
@@ -364,7 +356,6 @@ class FakeFleet:
             process.exits_at = self._clock.steady() + self.course(directory.spec).stop_s
 
     def _end(self, ident: str, process: Process, how: Exited) -> None:
-        self._has_moved = True
         process.ended, process.exits_at = how, None
         runner = self._runners.get(ident)
         if runner is not None and runner.life.pid == process.pid:

@@ -17,9 +17,10 @@ NewWorld = Callable[[int, Collection[int]], World]
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """One undisturbed run: the points it passed, in their order, and how it ended."""
+    """One undisturbed run: the points it passed, in their order, their steady seconds, and how it ended."""
 
     points: tuple[str, ...]
+    moments: tuple[float, ...]
     end_state: dict[str, object]
 
 
@@ -32,7 +33,7 @@ def rehearse(story: Story, seed: int = 0, new_world: NewWorld = plain_world) -> 
     """Tell a story undisturbed; raises AssertionError when an invariant is broken."""
     world = new_world(seed, ())
     story(world)
-    return Rehearsal(tuple(world.points.passed), world.end_state())
+    return Rehearsal(tuple(world.points.passed), tuple(world.points.moments), world.end_state())
 
 
 def crash(story: Story, seed: int, at: Collection[int], expected: Rehearsal, new_world: NewWorld = plain_world) -> None:

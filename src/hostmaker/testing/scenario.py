@@ -162,6 +162,7 @@ class _Player:
                 raise ValueError(f"there is no policy {policy!r}")
         container: dict[str, Json] = {}
         if options:
+            self._courses[f"{name}/{config}"] = self._courses.get(name, Course())
             self._change(f"{name}/{config}", options)
             container["Environment"] = {MODEL: config}
         self.world.update_endpoint(name, config, instances, deployment, None, **container)

@@ -8,6 +8,7 @@ what is kept outlive control. ConcurrentRequestsPerModel and the utilisation of 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hostmaker.domain.alarm import AlarmKey, AlarmReading, StateChange
 from hostmaker.domain.endpoint import Endpoint
@@ -41,19 +42,9 @@ class MemoryRing:
         self.names.append(parts)
         return len(self.names) - 1
 
-    def append(
-        self,
-        at: float,
-        key: int,
-        model_us: float,
-        overhead_us: float,
-        first_us: float,
-        status: int,
-        instances: int,
-        flags: int,
-    ) -> None:
-        """Append a record."""
-        self.records.append((at, key, model_us, overhead_us, first_us, status, instances, flags, 1))
+    def append(self, *record: Any) -> None:
+        """Append a record (`kit.ring.Append`)."""
+        self.records.append((*record, 1))
         if len(self.records) == 1 or len(self.records) > MOST_UNREAD:
             self.filled()
 

@@ -80,7 +80,7 @@ class World(Users):
         self.chance = random.Random(seed)  # noqa: S311 - repeats a run, keeps no secret
         self.clock = VirtualClock()
         self.alarms = FakeAlarms(self.clock.now)
-        self.points = CrashPoints(crash_at)
+        self.points = CrashPoints(crash_at, self.clock.steady)
         self.timeline: list[tuple[float, str]] = []
         self.limits = limits or Limits()
         self._times = times or Times()
