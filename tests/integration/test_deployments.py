@@ -87,26 +87,26 @@ def test_the_command_line_tells_why_and_takes_orders(server: Server) -> None:
     server.create("ordered", count=2)
     assert ask(server, "wait", "ordered").returncode == 0
     assert "never updated" in ask(server, "deployments", "ordered").stdout
-    refused = ask(server, "deployment", "pause", "ordered")
+    refused = ask(server, "deployments", "pause", "ordered")
     assert (refused.returncode, "no deployment under way" in refused.stderr) == (1, True)
     server.create_config("ordered-2", count=2)
     update(server, "ordered", "ordered-2", policies.canary(50, wait_s=600))
     while "Baking" not in json.dumps(server.client("sagemaker").describe_endpoint(EndpointName="ordered"), default=str):
         time.sleep(0.05)
     assert ask(server, "wait", "ordered", "--timeout", "0.1").returncode == 2
-    assert " s so far, 2 step(s)" in ask(server, "deployment", "show", "ordered").stdout
-    assert ask(server, "deployment", "pause", "ordered").returncode == 0
-    assert ask(server, "deployment", "rollback", "ordered").returncode == 0
+    assert " s so far, 2 step(s)" in ask(server, "deployments", "show", "ordered").stdout
+    assert ask(server, "deployments", "pause", "ordered").returncode == 0
+    assert ask(server, "deployments", "rollback", "ordered").returncode == 0
     waited = ask(server, "wait", "ordered")
     assert waited.returncode == 1
     assert "was rolled back: ordered by hand." in waited.stderr
-    shown = ask(server, "deployment", "show", "ordered").stdout
+    shown = ask(server, "deployments", "show", "ordered").stdout
     assert "RolledBack" in shown
     assert "step 1  traffic shifted   AllTraffic 1/2" in shown
     (listed,) = json.loads(ask(server, "deployments", "ordered", "--json").stdout)["deployments"]
     assert (listed["verdict"], listed["config"]) == ("RolledBack", "ordered-2")
     update(server, "ordered", "ordered-2", policies.canary(50, wait_s=600, final_wait_s=600))
-    assert ask(server, "deployment", "promote", "ordered").returncode == 0
+    assert ask(server, "deployments", "promote", "ordered").returncode == 0
     assert ask(server, "wait", "ordered").returncode == 0
     assert ask(server, "wait", "nowhere").returncode == 1
 

@@ -22,7 +22,7 @@ from hostmaker.telemetry.alarm_schedule import Cadence
 from hostmaker.telemetry.alarm_store import AlarmStore
 from hostmaker.telemetry.metric_api import MetricOperations
 from hostmaker.telemetry.prometheus import prometheus_text
-from hostmaker.telemetry.publish import Publisher, Serving, serving
+from hostmaker.telemetry.publish import InService, Publisher, Serving, serving
 from hostmaker.telemetry.recent import recent
 from hostmaker.telemetry.rings import Counter
 from hostmaker.telemetry.series import SeriesStore
@@ -53,7 +53,7 @@ class Telemetry:
         rings = run_dir / "rings"
         self._clock = clock
         self._account = account
-        self._endpoints = endpoints
+        self._in_service = InService(endpoints)
         self._outstanding = outstanding
         self._due = asyncio.Event()
         self._series = SeriesStore(data_dir / "metrics.db", clock.seconds)
@@ -85,7 +85,7 @@ class Telemetry:
 
     def prometheus(self) -> str:
         """Give the page for Prometheus."""
-        return prometheus_text(self._series.totals(), self._serving(), self._concurrent)
+        return prometheus_text(self._series.totals(), self._in_service(), self._concurrent)
 
     def traffic(self, endpoint: Endpoint) -> list[dict[str, Json]]:
         """Give what an endpoint's callers have seen in the last real seconds, by variant and config."""
@@ -115,7 +115,7 @@ class Telemetry:
 
     def _collect(self) -> None:
         changed = self._counter.collect()
-        changed |= self._publisher.tick(self._clock.seconds(), self._serving(), self._concurrent)
+        changed |= self._publisher.tick(self._clock.seconds(), self._in_service(), self._concurrent)
         self.alarms.data_arrived(changed)
 
     async def _collect_for_ever(self) -> None:
@@ -153,9 +153,6 @@ class Telemetry:
         self._series.commit()
         arrived: set[Series] = {datum.series for datum in data}
         self.alarms.data_arrived(arrived)
-
-    def _serving(self) -> list[Serving]:
-        return [each for endpoint in self._endpoints() for each in serving(endpoint)]
 
     def _concurrent(self, of: Serving) -> list[int]:
         counts = self._outstanding(of.slots)

@@ -92,7 +92,7 @@ def give_order(data_dir: Path, endpoint: str, order: str, region: str | None, as
         json.dumps(told)
         if as_json
         else f"Ordered: {order} of deployment {deployment['number']} of {endpoint} to {deployment['config']}. "
-        f"See: hostmaker deployment show {endpoint}"
+        f"See: hostmaker deployments show {endpoint}"
     )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from typer import Context
+from typer.core import TyperGroup
 
 app = typer.Typer(
     help="A self-hosted SageMaker Hosting: point boto3, the AWS CLI or the SageMaker SDK at it.",
@@ -19,8 +21,23 @@ app = typer.Typer(
     rich_markup_mode=None,  # help must come at once; rich is imported by the commands that draw tables
 )
 
-deployment = typer.Typer(help="Look at one deployment of an endpoint, or take it in hand.", no_args_is_help=True)
-app.add_typer(deployment, name="deployment")
+
+class ListByDefault(TyperGroup):
+    """Takes what does not begin with one of its commands for `list`: `deployments ENDPOINT` lists."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        is_list = bool(args) and args[0] not in self.commands and args[0] != "--help"
+        return super().parse_args(ctx, ["list", *args] if is_list else args)
+
+
+deployments = typer.Typer(
+    cls=ListByDefault,
+    help="List the deployments of an endpoint, look at one, or take the one under way in hand.",
+    no_args_is_help=True,
+)
+app.add_typer(deployments, name="deployments")
+app.add_typer(deployments, name="deployment", hidden=True)
 
 EndpointName = Annotated[str, typer.Argument(help="Name of the endpoint.")]
 Region = Annotated[Optional[str], typer.Option(help="Of the endpoint; the server's when left out.")]  # noqa: UP045
@@ -121,8 +138,8 @@ def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     examine(_directory(data_dir), as_json)
 
 
-@app.command()
-def deployments(
+@deployments.command("list")
+def list_deployments(
     endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
     """List the deployments of an endpoint: from which config to which, how each ended, and why."""
@@ -131,7 +148,7 @@ def deployments(
     show_deployments(_directory(data_dir), endpoint, region, as_json)
 
 
-@deployment.command()
+@deployments.command()
 def show(
     endpoint: EndpointName,
     number: Annotated[Optional[int], typer.Argument(help="The newest when left out.")] = None,  # noqa: UP045
@@ -145,25 +162,25 @@ def show(
     show_deployment(_directory(data_dir), endpoint, number, region, as_json)
 
 
-@deployment.command()
+@deployments.command()
 def pause(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Hold the deployment where it is; alarms still roll it back."""
     _order(endpoint, "pause", region, data_dir, as_json)
 
 
-@deployment.command()
+@deployments.command()
 def resume(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Go on where it was held: a bake is as long as it would have been."""
     _order(endpoint, "resume", region, data_dir, as_json)
 
 
-@deployment.command()
+@deployments.command()
 def promote(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Go through to the new config now: no more bakes, and alarms count no more; health still does."""
     _order(endpoint, "promote", region, data_dir, as_json)
 
 
-@deployment.command()
+@deployments.command()
 def rollback(endpoint: EndpointName, region: Region = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Go back to the old config now."""
     _order(endpoint, "rollback", region, data_dir, as_json)

@@ -15,11 +15,11 @@ class Observed:
     """Facts of one tick.
 
     `acknowledged` is the lowest table version that every living gateway serves (None: no gateway lives, so none holds
-    a request). `outstanding` gives requests inside an instance by slot, `taken_slots` those that instances hold.
-    `age_s` gives real seconds for which each timer of `planner.endpoint.timers` has been running. `desired_generation`
-    is that of the set last put to the node. `steady` is in seconds since the machine started. `alarms` are those that
-    the endpoints' deployments watch, by region and name; one that does not exist is not in it. Platform time runs
-    `scale` times faster than real time.
+    a request). `outstanding` gives requests inside an instance that is withdrawn, by slot; `taken_slots` are those that
+    instances hold. `age_s` gives real seconds for which each timer of `planner.endpoint.timers` has been running.
+    `desired_generation` is that of the set last put to the node. `steady` is in seconds since the machine started.
+    `alarms` are those that the endpoints' deployments watch, by region and name; one that does not exist is not in it.
+    Platform time runs `scale` times faster than real time.
     """
 
     now: datetime

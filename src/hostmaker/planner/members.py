@@ -154,12 +154,12 @@ def _watch_serving(member: Member, seen: Observed, limits: Limits) -> Actions:
     fact = seen.fact(member.instance_id)
     if fact is None:
         return
-    settled = age_s(member, seen) >= limits.settled_s
     match fact.state:
         case InstanceState.UNHEALTHY:
-            yield Withdraw(member.instance_id, "three pings in a row failed", True, settled)
+            yield Withdraw(member.instance_id, "three pings in a row failed", True, _is_settled(member, seen, limits))
         case InstanceState.FAILED | InstanceState.GONE:
-            yield Withdraw(member.instance_id, (fact.failure or no_cause(fact)).cause, True, settled)
+            cause = (fact.failure or no_cause(fact)).cause
+            yield Withdraw(member.instance_id, cause, True, _is_settled(member, seen, limits))
         case InstanceState.PREPARING | InstanceState.STARTING:
             yield Suspend(member.instance_id, "it is being started again")
         case InstanceState.HEALTHY | InstanceState.STOPPING:
@@ -168,8 +168,14 @@ def _watch_serving(member: Member, seen: Observed, limits: Limits) -> Actions:
             assert_never(fact.state)
 
 
+def _is_settled(member: Member, seen: Observed, limits: Limits) -> bool:
+    return age_s(member, seen) >= limits.settled_s
+
+
 def _admit_ready(endpoint: Endpoint, group: Group, seen: Observed) -> Actions:
     """Give traffic to as many of those that wait for it as there is traffic for."""
+    if not group.active:
+        return
     alive = group.alive(endpoint.recorded)
     room = group.active - sum(member.phase is MemberPhase.IN_SERVICE for member in alive)
     waiting = [m for m in alive if m.phase is MemberPhase.READY and is_healthy(m, seen) is not None]
@@ -197,19 +203,21 @@ def _leave(member: Member, seen: Observed, limits: Limits) -> Actions:
 
 def _trim(endpoint: Endpoint, group: Group) -> Actions:
     """Dismiss what is above the number, the newest first; those that have no traffic yet before those that have."""
-    alive = sorted(
-        group.alive(endpoint.recorded), key=lambda m: (m.phase is not MemberPhase.IN_SERVICE, m.ordinal), reverse=True
-    )
-    for member in alive[: max(len(alive) - group.count, 0)]:
+    alive = group.alive(endpoint.recorded)
+    if len(alive) <= group.count:
+        return
+    alive.sort(key=lambda m: (m.phase is not MemberPhase.IN_SERVICE, m.ordinal), reverse=True)
+    for member in alive[: len(alive) - group.count]:
         yield dismiss(member, f"{group.count} of {len(alive)} instances of {group.variant} are wanted")
 
 
 def _fill(
     endpoint: Endpoint, group: Group, seen: Observed, limits: Limits, slots: Iterator[int], because: str
 ) -> Actions:
-    if group.source is None or _wait_s(endpoint, group, seen, limits) > 0:
+    missing = _missing(endpoint, group)
+    if group.source is None or missing <= 0 or _wait_s(endpoint, group, seen, limits) > 0:
         return
-    missing, is_replacement = _missing(endpoint, group), endpoint.recorded.failures.get(group.key, 0) > 0
+    is_replacement = endpoint.recorded.failures.get(group.key, 0) > 0
     if is_replacement:
         missing = min(missing, _starts_left(endpoint, group, seen, limits))
     told = "an instance is missing" if is_replacement else because
@@ -218,7 +226,7 @@ def _fill(
 
 
 def _missing(endpoint: Endpoint, group: Group) -> int:
-    return group.count - len(group.alive(endpoint.recorded))
+    return group.count - sum(m.is_alive and group.holds(m) for m in endpoint.recorded.members)
 
 
 def _wait_s(endpoint: Endpoint, group: Group, seen: Observed, limits: Limits) -> float:

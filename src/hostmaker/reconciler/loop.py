@@ -15,7 +15,7 @@ from typing import Protocol
 
 from hostmaker.domain.actions import Action, Remove
 from hostmaker.domain.alarm import AlarmReading
-from hostmaker.domain.endpoint import Endpoint
+from hostmaker.domain.endpoint import Endpoint, MemberPhase
 from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.messages import DesiredInstances
 from hostmaker.domain.observed import Observed
@@ -136,7 +136,7 @@ class Reconciler:
             steady=steady,
             desired_generation=self._generation,
             acknowledged=self._hands.routes.acknowledged(),
-            outstanding=self._hands.routes.outstanding(sorted(taken)),
+            outstanding=self._hands.routes.outstanding(_draining(endpoints)),
             age_s=self._ages.read(names, steady),
             taken_slots=taken,
             alarms=self._alarms(endpoints),
@@ -189,6 +189,12 @@ class Reconciler:
             self._hands.node.put(DesiredInstances(self._generation, wanted))
             self._wanted = wanted
         self._projected = list(endpoints)
+
+
+def _draining(endpoints: Sequence[Endpoint]) -> list[int]:
+    """Give the slots of those that are withdrawn: of no others it matters what is inside."""
+    members = (member for endpoint in endpoints for member in endpoint.recorded.members)
+    return [member.slot for member in members if member.phase is MemberPhase.WITHDRAWN]
 
 
 def _taken(endpoints: Sequence[Endpoint]) -> frozenset[int]:

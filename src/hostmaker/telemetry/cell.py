@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from functools import reduce
+from functools import lru_cache, reduce
 
 from hostmaker.domain.metric import Bucket, Summary, bucket_of, merge
 
@@ -66,9 +66,12 @@ def merged(buckets: Iterable[Bucket], unit: str | None) -> Summary | None:
 
 def dump_histogram(histogram: dict[str, float] | None) -> str:
     """Write a histogram down; nothing for none."""
-    if not histogram:
-        return ""
-    short = {bucket: int(number) if number.is_integer() else number for bucket, number in histogram.items()}
+    return _dump(tuple(histogram.items())) if histogram else ""
+
+
+@lru_cache(maxsize=1024)  # most are of one value, or of none but zero
+def _dump(histogram: tuple[tuple[str, float], ...]) -> str:
+    short = {bucket: int(number) if number.is_integer() else number for bucket, number in histogram}
     return json.dumps(short, separators=(",", ":"))
 
 

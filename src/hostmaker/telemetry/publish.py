@@ -56,6 +56,25 @@ def serving(endpoint: Endpoint) -> list[Serving]:
     ]
 
 
+class InService:
+    """What is in service of all endpoints, when called; of those that have not changed it is remembered."""
+
+    def __init__(self, endpoints: Callable[[], Sequence[Endpoint]]) -> None:
+        self._endpoints = endpoints
+        self._known: dict[str, tuple[Endpoint, list[Serving]]] = {}
+
+    def __call__(self) -> list[Serving]:
+        """Give it, endpoint by endpoint."""
+        known, self._known = self._known, {}
+        for endpoint in self._endpoints():
+            uid = endpoint.desired.uid
+            before = known.get(uid)
+            if before is None or before[0] is not endpoint:
+                before = (endpoint, serving(endpoint))
+            self._known[uid] = before
+        return [each for _, found in self._known.values() for each in found]
+
+
 class Publisher:
     """Publishes by the clock; `tick` is called several times a second."""
 
@@ -86,9 +105,7 @@ class Publisher:
     def _missing(self, data: Iterable[Datum]) -> Iterator[Datum]:
         """Give those in whose minutes there is nothing yet."""
         for datum in data:
-            at = int(datum.at)
-            may_have = self._series.last(datum.series) >= at - MINUTE_S
-            if not may_have or not self._series.has(datum.series, at, at + MINUTE_S):
+            if not self._series.has(datum.series, int(datum.at), int(datum.at) + MINUTE_S):
                 yield datum
 
 

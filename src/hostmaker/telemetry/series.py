@@ -39,15 +39,17 @@ class _Entry:
     """What is known of a series; `ident` is None until the first commit. `fresh`: what is not committed yet.
 
     `read`: buckets as they were read, by period and start; `windows`: sums of them, by start, length, unit. Each is
-    forgotten when something comes into it.
+    forgotten when something comes into it. No cell begins later than `newest`, and none on disk later than
+    `newest_kept`.
     """
 
-    __slots__ = ("fresh", "ident", "kept_last", "last", "read", "series", "windows")
+    __slots__ = ("fresh", "ident", "kept_last", "last", "newest", "newest_kept", "read", "series", "windows")
 
     def __init__(self, series: Series, ident: int | None, last: float) -> None:
         self.series = series
         self.ident = ident
         self.last = self.kept_last = last
+        self.newest = self.newest_kept = last + LAST_TO_S
         self.fresh: dict[Place, Cell] = {}
         self.read: dict[int, dict[int, tuple[Bucket, ...]]] = {}
         self.windows: dict[tuple[int, int, str | None], Summary | None] = {}
@@ -104,6 +106,7 @@ class SeriesStore:
                 entry.forget_read(place.start)
             if datum.at > entry.last:
                 entry.last = datum.at
+                entry.newest = max(entry.newest, datum.at)
         self._move(offsets)
 
     def commit(self, offsets: Mapping[str, int] | None = None) -> None:
@@ -121,7 +124,7 @@ class SeriesStore:
             entry.fresh.clear()
             if entry.ident is None or entry.last - entry.kept_last >= LAST_TO_S:
                 entry.kept_last = entry.last
-            entry.ident = ident
+            entry.ident, entry.newest_kept = ident, entry.newest
         self._changed.clear()
         self._moved.clear()
 
@@ -198,18 +201,14 @@ class SeriesStore:
     def has(self, series: Series, start: int, end: int) -> bool:
         """Tell whether a cell begins in [start, end)."""
         entry = self._entries.get(series)
-        if entry is None:
+        if entry is None or start > entry.newest:
             return False
         if any(place.period != FOR_EVER and start <= place.start < end for place in entry.fresh):
             return True
+        if entry.ident is None or start > entry.newest_kept:
+            return False
         with translated():
-            key = (entry.ident, start, end)
-            return entry.ident is not None and self.db.execute(self._sql["has_cell"], key).fetchone() is not None
-
-    def last(self, series: Series) -> float:
-        """Give when the latest value fell, about: it may have been up to a minute later; 0 for a series without."""
-        entry = self._entries.get(series)
-        return entry.last if entry is not None else 0.0
+            return self.db.execute(self._sql["has_cell"], (entry.ident, start, end)).fetchone() is not None
 
     def find(
         self,
@@ -324,7 +323,7 @@ class SeriesStore:
             yield _Entry(Series(region, namespace, name, pairs), ident, last)
 
     def _summaries(self, entry: _Entry, low: int, high: int) -> Iterator[tuple[int, str, Summary]]:
-        if entry.ident is not None:
+        if entry.ident is not None and low <= entry.newest_kept:
             with translated():
                 rows = self.db.execute(self._sql["cells"], (entry.ident, low, high)).fetchall()
             for at, unit, *kept in rows:

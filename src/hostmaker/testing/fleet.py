@@ -72,6 +72,8 @@ class FakeFleet:
         self._points = points or CrashPoints()
         self._pids = 1000
         self._parted_since: datetime | None = None
+        self._next: tuple[float, str] | None = None  # what happens next, unless `_is_changed` since
+        self._is_changed = True
         # On disk
         self._kept: DesiredInstances | None = None
         self.directories: dict[str, Directory] = {}
@@ -85,6 +87,7 @@ class FakeFleet:
         """Take the whole set that should run; an older generation is refused."""
         if self._kept is not None and desired.generation < self._kept.generation:
             return
+        self._is_changed = True
 
         def keep() -> None:
             self._kept = desired
@@ -108,18 +111,21 @@ class FakeFleet:
 
     def kill(self, instance_id: str, signal: str = "SIGKILL") -> None:
         """End the process of an instance."""
+        self._is_changed = True
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
         self._end(instance_id, process, Exited(signal=signal))
 
     def kill_keeper(self) -> None:
         """End the keeper, and with it every instance; nobody records how they ended."""
+        self._is_changed = True
         for ident, directory in list(self.directories.items()):
             if (process := directory.running()) is not None:
                 self._end(ident, process, Exited(signal="SIGKILL", keeper_ended=True))
 
     def hang(self, instance_id: str) -> None:
         """Let an instance answer nothing from now on."""
+        self._is_changed = True
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
         process.hangs = True
@@ -129,6 +135,7 @@ class FakeFleet:
 
     def recover(self, instance_id: str) -> None:
         """Let it answer again."""
+        self._is_changed = True
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
         process.hangs = False
@@ -146,11 +153,12 @@ class FakeFleet:
     def crash(self) -> None:
         """Kill the agent: what it had in memory is gone, processes and directories are not."""
         self.is_up = False
+        self._is_changed = True
         self._runners = {}
 
     def restart(self) -> None:
         """Start an agent, which finds what the one before has left."""
-        self.is_up = True
+        self.is_up = self._is_changed = True
         for ident, directory in self.directories.items():
             self._take_up(ident, directory)
         self._converge()
@@ -164,12 +172,19 @@ class FakeFleet:
 
     def next_at(self) -> float | None:
         """Steady second at which something happens next."""
-        return min((at for at, _ in self._due()), default=None)
+        due = self._earliest()
+        return due[0] if due is not None else None
 
     def advance(self) -> None:
         """Perform everything that is due now, in the order of time."""
-        while (due := min(self._due(), default=None)) is not None and due[0] <= self._clock.steady():
+        while (due := self._earliest()) is not None and due[0] <= self._clock.steady():
+            self._is_changed = True
             self._perform_due(due[1], due[0])
+
+    def _earliest(self) -> tuple[float, str] | None:
+        if self._is_changed:
+            self._next, self._is_changed = min(self._due(), default=None), False
+        return self._next
 
     def _due(self) -> Iterator[tuple[float, str]]:
         for ident, directory in self.directories.items():

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from hostmaker.domain.errors import ApiError
 from hostmaker.domain.messages import TablePush
 from hostmaker.domain.names import EndpointKey
-from hostmaker.domain.routing import InstanceRoute, RoutingTable, StaleTableError, apply_change
+from hostmaker.domain.routing import RoutingTable, StaleTableError, apply_change
 from hostmaker.gateway.core import Choice, Core
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.meter import Meter, Ring
@@ -74,7 +74,10 @@ class Invocation:
 
 
 class Gateway:
-    """One gateway; `row` are the requests it has inside instances, by slot."""
+    """One gateway; `row` are the requests it has inside instances, by slot.
+
+    `routed` are the instances that its table names, `slots` the one of each slot.
+    """
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class Gateway:
         meter: Meter[Peer],
     ) -> None:
         self.index = index
-        self.table = table
+        self._read(table)
         self.row: defaultdict[int, int] = defaultdict(int)
         self.inside: list[Invocation] = []
         self.hangs = False
@@ -105,8 +108,14 @@ class Gateway:
         if newer.version > self.table.version:
             points.around(f"gateway-{self.index}", "serving a table", lambda: self._use(newer))
 
-    def _use(self, table: RoutingTable) -> None:
+    def _read(self, table: RoutingTable) -> None:
+        instances = [each for route in table.endpoints for variant in route.variants for each in variant.instances]
         self.table = table
+        self.routed = frozenset(each.instance_id for each in instances)
+        self.slots: Mapping[int, str] = {each.slot: each.instance_id for each in instances}
+
+    def _use(self, table: RoutingTable) -> None:
+        self._read(table)
         self._core.table = CompiledTable(table, Peer, self._core.table)
         self._meter.forget_all_but(self._core.table.endpoints.values())
 
@@ -143,14 +152,6 @@ class Gateway:
             self._meter.answered(choice, status, began, began)
         else:
             self._meter.failed(choice, FAILURES[outcome], began, began)
-
-    def routed(self) -> set[str]:
-        """Name the instances that it may send to."""
-        return {instance.instance_id for instance in _instances(self.table)}
-
-    def slots(self) -> dict[int, str]:
-        """Give the instance of each slot in its table."""
-        return {instance.slot: instance.instance_id for instance in _instances(self.table)}
 
 
 class FakeGateways:
@@ -239,7 +240,3 @@ class FakeGateways:
             return Outcome.IN_A_DYING_INSTANCE
         waited_s = self._steady() - invocation.began_at
         return Outcome.CUT_OFF if waited_s >= self._drain_s else Outcome.LOST
-
-
-def _instances(table: RoutingTable) -> list[InstanceRoute]:
-    return [each for route in table.endpoints for variant in route.variants for each in variant.instances]

@@ -102,7 +102,7 @@ class Invariants:
         if not stopped:
             return
         for gateway in world.gateways.living.values():
-            for ident in stopped.keys() & gateway.routed():
+            for ident in stopped.keys() & gateway.routed:
                 waited_s = world.clock.seconds - self._withdrawn_at.get(ident, world.clock.seconds)
                 if waited_s < self._limits.drain_s:
                     self._broken.append(f"gateway-{gateway.index} routes to {ident}, which is being stopped")
@@ -111,7 +111,7 @@ class Invariants:
         """A slot counts the requests of one instance, over all gateways that live."""
         owners: dict[int, str] = {}
         for gateway in world.gateways.living.values():
-            for slot, ident in gateway.slots().items():
+            for slot, ident in gateway.slots.items():
                 other = owners.setdefault(slot, ident)
                 if other != ident and not self._is_over(ident, world) and not self._is_over(other, world):
                     self._broken.append(f"slot {slot} counts for {other} and for {ident}")

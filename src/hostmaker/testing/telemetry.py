@@ -19,7 +19,7 @@ from hostmaker.telemetry.alarm_api import AlarmOperations
 from hostmaker.telemetry.alarm_engine import AlarmEngine
 from hostmaker.telemetry.alarm_store import AlarmStore
 from hostmaker.telemetry.metric_api import MetricOperations
-from hostmaker.telemetry.publish import MINUTE_S, SETTLED_S, Publisher, serving
+from hostmaker.telemetry.publish import MINUTE_S, SETTLED_S, InService, Publisher
 from hostmaker.telemetry.series import SeriesStore
 from hostmaker.telemetry.tally import Target, tally
 from hostmaker.testing.clock import VirtualClock
@@ -72,7 +72,7 @@ class WorldTelemetry:
         self.ring = MemoryRing()
         self.ring.filled = self._filled
         self._clock, self._account, self._told = clock, account, told
-        self._endpoints, self._changed, self._deleted = endpoints, changed, deleted
+        self._in_service, self._changed, self._deleted = InService(endpoints), changed, deleted
         self._series: SeriesStore | None = None
         self._engine: AlarmEngine | None = None
         self._collect_at: float | None = None
@@ -146,8 +146,7 @@ class WorldTelemetry:
     def _publish(self) -> None:
         assert self._series is not None
         now = self._clock.platform_s()
-        found = [each for endpoint in self._endpoints() for each in serving(endpoint)]
-        changed = self._publisher.tick(now, found, lambda _: ())
+        changed = self._publisher.tick(now, self._in_service(), lambda _: ())
         if now - self._committed_at >= COMMIT_S:
             self._series.commit()
             self._committed_at = now
