@@ -7,10 +7,9 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
-from typer import Context
 from typer.core import TyperGroup
 
 app = typer.Typer(
@@ -25,7 +24,7 @@ app = typer.Typer(
 class ListByDefault(TyperGroup):
     """Takes what does not begin with one of its commands for `list`: `deployments ENDPOINT` lists."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments."""
         is_list = bool(args) and args[0] not in self.commands and args[0] != "--help"
         return super().parse_args(ctx, ["list", *args] if is_list else args)
