@@ -111,10 +111,7 @@ class FakeFleet:
 
     def kill(self, instance_id: str, signal: str = "SIGKILL") -> None:
         """End the process of an instance."""
-        self._is_changed = True
-        process = self.directories[instance_id].running()
-        assert process is not None, f"{instance_id} has no process"
-        self._end(instance_id, process, Exited(signal=signal))
+        self._end(instance_id, self._process(instance_id), Exited(signal=signal))
 
     def kill_keeper(self) -> None:
         """End the keeper, and with it every instance; nobody records how they ended."""
@@ -125,20 +122,21 @@ class FakeFleet:
 
     def hang(self, instance_id: str) -> None:
         """Let an instance answer nothing from now on."""
-        self._is_changed = True
-        process = self.directories[instance_id].running()
-        assert process is not None, f"{instance_id} has no process"
-        process.hangs = True
+        self._process(instance_id).hangs = True
         runner = self._runners.get(instance_id)
         if runner is not None and runner.life.probe_at is not None:
             runner.life = replace(runner.life, probe_at=max(runner.life.probe_at, self._clock.steady()))
 
     def recover(self, instance_id: str) -> None:
         """Let it answer again."""
+        self._process(instance_id).hangs = False
+
+    def _process(self, instance_id: str) -> Process:
+        """Give the process of an instance, to which something happens now."""
         self._is_changed = True
         process = self.directories[instance_id].running()
         assert process is not None, f"{instance_id} has no process"
-        process.hangs = False
+        return process
 
     def part(self) -> None:
         """Lose the link: facts are unknown, instances go on."""
