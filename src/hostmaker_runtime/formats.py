@@ -75,7 +75,7 @@ def npy_to_numpy(npy_array: bytes) -> Any:
 
 def npz_to_sparse(npz_bytes: bytes) -> Any:
     """Give the sparse matrix that scipy has saved."""
-    from scipy import sparse  # type: ignore[import-untyped]
+    from scipy import sparse
 
     return sparse.load_npz(io.BytesIO(npz_bytes))
 

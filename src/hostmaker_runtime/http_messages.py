@@ -54,6 +54,10 @@ class Request:
         self.keep_alive = True
         self.refusal: Optional[Answer] = None
 
+    def header(self, name: bytes) -> str:
+        """Give a header's value, by its name in lower case; nothing when there is none."""
+        return self.headers.get(name, b"").decode("latin-1")
+
 
 def header_lines(headers: Dict[str, str]) -> bytes:
     """Give headers as they are written; raises ValueError for one that would break out of its line."""

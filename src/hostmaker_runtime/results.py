@@ -93,7 +93,6 @@ def _part(value: Any) -> bytes:
 def _answer_of_response(response: Any, accept: str) -> Answer:
     """Read a `worker.Response`, the shim's or a true Flask one."""
     headers: Dict[str, str] = {str(name): str(value) for name, value in dict(response.headers).items()}
-    returned = {name: value for name, value in headers.items() if name.lower().startswith(RETURNED_HEADERS)}
     content_type: Optional[str] = getattr(response, "mimetype", None)
     for name, value in headers.items():
         if name.lower() == "content-type":
@@ -102,8 +101,13 @@ def _answer_of_response(response: Any, accept: str) -> Answer:
         int(response.status_code),
         body_of(response.response),
         _content_type(content_type or accept),
-        header_lines(returned),
+        returned_headers(headers),
     )
+
+
+def returned_headers(headers: Dict[str, str]) -> bytes:
+    """Give those of a function's headers that go to the caller, as they are written."""
+    return header_lines({name: value for name, value in headers.items() if name.lower().startswith(RETURNED_HEADERS)})
 
 
 def _content_type(value: Any) -> bytes:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 from types import ModuleType
+from typing import Optional
 
 from hostmaker_runtime import shims
 
@@ -29,10 +30,18 @@ def code_directory(model_dir: str) -> str:
     return inside if os.path.isdir(inside) else model_dir
 
 
+def import_script_if_there(code_dir: str) -> Optional[ModuleType]:
+    """Import the script as `import_script` does; None when none is named, and there is none of the usual name."""
+    if os.environ.get("SAGEMAKER_PROGRAM") or os.path.isfile(_path(code_dir)):
+        return import_script(code_dir)
+    shims.install()
+    return None
+
+
 def import_script(code_dir: str) -> ModuleType:
     """Import the script by its module name, its directory first on the path; raises UserError and what it raises."""
     program = os.environ.get("SAGEMAKER_PROGRAM") or DEFAULT_SCRIPT
-    path = os.path.join(code_dir, os.path.basename(program) if os.path.isabs(program) else program)
+    path = _path(code_dir)
     if not os.path.isfile(path):
         there = sorted(os.listdir(code_dir))[:20]
         raise UserError(
@@ -45,6 +54,11 @@ def import_script(code_dir: str) -> ModuleType:
     shims.install()  # after the path: what the user has packed comes before it
     # The same module is got by a script of the user's that imports it, and by a pickle that names it.
     return _import_file(os.path.splitext(name)[0], path)
+
+
+def _path(code_dir: str) -> str:
+    program = os.environ.get("SAGEMAKER_PROGRAM") or DEFAULT_SCRIPT
+    return os.path.join(code_dir, os.path.basename(program) if os.path.isabs(program) else program)
 
 
 def _import_file(name: str, path: str) -> ModuleType:

@@ -36,6 +36,8 @@ def main() -> None:
     # Before the model's code is on the path, which may have modules with the names of the standard library's.
     importlib.import_module("hostmaker_runtime.http_server")
     handlers = importlib.import_module("hostmaker_runtime.handlers." + arguments.handler)
+    if hasattr(handlers, "run"):  # a server of its own
+        sys.exit(handlers.run(arguments.socket, arguments.model_dir))
     loop = _new_loop()
     handler = handlers.load(arguments.model_dir)
     asyncio.set_event_loop(loop)

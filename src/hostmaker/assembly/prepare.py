@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -38,6 +39,7 @@ from hostmaker.kit.files import measure, write_atomically
 from hostmaker.logs.write import append_line
 
 EXIT_FAILED = 3
+PYTHON_OF_MODEL = re.compile(r"(?m)^python:\s*[\"']?(?P<version>\d+\.\d+)")
 
 
 def main() -> None:
@@ -132,19 +134,31 @@ def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
 def _environment(spec: InstanceSpec, match: Match, handler: str, directory: Path, code: Path) -> Environment:
     cache = Cache(default_cache(), say)
     pinned = spec.resolved_image.partition("@")[2] if spec.resolved_image else None
-    interpreters, choice = _choose(match, cache.pinned_python(pinned) if pinned else None)
+    model = directory / "model"
+    python = cache.pinned_python(pinned) if pinned else _python_of(model) if match.runtime.is_flat else None
+    interpreters, choice = _choose(match, python)
     if choice.note:
         say(f"environment: {choice.note}")
+    if python not in (None, choice.python):
+        say(f"environment: Python {python}, with which the model was made, is not here; using {choice.python}")
     recipe = Recipe(
         python=interpreters[choice.python],
         python_version=choice.python,
-        package=match.runtime.package,
+        package=choice.release.package or match.runtime.package,
         version=choice.release.version,
         requirements=(*choice.release.requirements, *match.runtime.requirements),
     )
-    requirements = code / "requirements.txt"
+    requirements = (model if match.runtime.is_flat else code) / "requirements.txt"
     own = read_requirements(requirements) if requirements.is_file() else None
     return cache.environment(Wanted(recipe, handler, pinned, own, user=directory.absolute()))
+
+
+def _python_of(model: Path) -> str | None:
+    """Give the version of Python that MLflow has written down of a model, like `3.11`."""
+    with suppress(OSError, ValueError):
+        found = PYTHON_OF_MODEL.search((model / "python_env.yaml").read_text())
+        return found["version"] if found else None
+    return None
 
 
 def _choose(match: Match, pinned: str | None) -> tuple[dict[str, Path], Choice]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostmaker.environments.cpu import TORCH_INDEX
 from hostmaker.environments.garbage import complete_file, mark_use
 from hostmaker.environments.installer import BuildError, Installer
 from hostmaker.environments.lock import Lock, Locks, Recipe, sha256
@@ -119,7 +120,7 @@ class Cache:
         with workshop(self._root) as folder:
             file = folder / "lock.txt"
             file.write_text(lock.text)
-            words = (*_sync(directory), "--only-binary", ":all:", str(file))
+            words = (*_sync(directory, lock), "--only-binary", ":all:", str(file))
             try:
                 self._installer.run(*words, "--offline", quiet=True)
             except BuildError:
@@ -132,7 +133,7 @@ class Cache:
             file.write_text(lock.text)
             give_to_nobody(directory)
             try:
-                self._installer.run(*_sync(directory), str(file), confined=folder)
+                self._installer.run(*_sync(directory, lock), str(file), confined=folder)
             finally:
                 take_back(directory)
 
@@ -146,5 +147,14 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hostmaker"
 
 
-def _sync(directory: Path) -> tuple[str, ...]:
-    return ("pip", "sync", "--compile-bytecode", "--python", str(directory / "bin" / "python"))
+def _sync(directory: Path, lock: Lock) -> tuple[str, ...]:
+    index = TORCH_INDEX if lock.needs_torch_index else ()
+    return (
+        "pip",
+        "sync",
+        "--allow-empty-requirements",
+        "--compile-bytecode",
+        "--python",
+        str(directory / "bin" / "python"),
+        *index,
+    )

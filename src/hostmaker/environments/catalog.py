@@ -15,6 +15,8 @@ IMAGE = re.compile(
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 VERSION = re.compile(r"\d+(\.\d+)*")
+REQUIRED = {"repositories", "tag", "tags", "handler", "requirements", "releases"}
+OPTIONAL = {"package", "is_flat", "preload"}
 
 
 class UnknownImageError(Exception):
@@ -27,25 +29,40 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release of the framework: where it has wheels, and what it must be kept together with."""
+    """A release of the framework: where it has wheels, and what it must be kept together with.
+
+    `package` is its name on the index where that is not the runtime's.
+    """
 
     version: str
     pythons: tuple[str, ...]
     requirements: tuple[str, ...]
+    package: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One entry of the catalog. `tag` is a pattern with a group `version`; `releases` are oldest first."""
+    """One entry of the catalog. `tag` is a pattern with a group `version`; `releases` are oldest first.
+
+    No `package`: what the tag gives is a version of Python. `is_flat`: what the image would have in `code/` lies at the
+    top of the model data. `preload` are the modules that a fork server imports; none: every instance starts fresh.
+    """
 
     name: str
     repositories: tuple[str, ...]
     tag: re.Pattern[str]
     tags: tuple[str, ...]
     handler: str
-    package: str
+    package: str | None
     requirements: tuple[str, ...]
     releases: tuple[Release, ...]
+    is_flat: bool = False
+    preload: tuple[str, ...] = ()
+
+    @property
+    def framework(self) -> str:
+        """Give what its versions are versions of, for people."""
+        return self.package or "Python"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +128,11 @@ def _read(path: Path) -> dict[str, Runtime]:
 
 
 def _runtime(name: str, table: Mapping[str, Any]) -> Runtime:
-    keys = {"repositories", "tag", "tags", "handler", "package", "requirements", "releases"}
-    if set(table) != keys:
-        raise ValueError(f"runtime {name} needs exactly the keys {', '.join(sorted(keys))}, not {sorted(table)}")
+    if not REQUIRED <= set(table) <= REQUIRED | OPTIONAL:
+        raise ValueError(
+            f"runtime {name} needs the keys {', '.join(sorted(REQUIRED))} and may have {', '.join(sorted(OPTIONAL))}; "
+            f"it has {', '.join(sorted(table))}"
+        )
     tag = re.compile(table["tag"])
     if "version" not in tag.groupindex:
         raise ValueError(f"the tag pattern of runtime {name} has no group (?P<version>...)")
@@ -126,21 +145,26 @@ def _runtime(name: str, table: Mapping[str, Any]) -> Runtime:
         tag=tag,
         tags=_texts(table, "tags"),
         handler=str(table["handler"]),
-        package=str(table["package"]),
+        package=str(table["package"]) if "package" in table else None,
         requirements=_texts(table, "requirements"),
         releases=releases,
+        is_flat=table.get("is_flat") is True,
+        preload=_texts(table, "preload") if "preload" in table else (),
     )
 
 
 def _release(name: str, table: Mapping[str, Any]) -> Release:
-    if set(table) != {"version", "pythons", "requirements"}:
+    needed = {"version", "pythons", "requirements"}
+    if not needed <= set(table) <= needed | {"package"}:
         raise ValueError(
-            f"a release of runtime {name} needs exactly version, pythons and requirements, not {sorted(table)}"
+            f"a release of runtime {name} needs version, pythons and requirements and may have a package; it has "
+            f"{', '.join(sorted(table))}"
         )
     version = table["version"]
     if not isinstance(version, str) or VERSION.fullmatch(version) is None:
         raise ValueError(f"release {version!r} of runtime {name} is not a version like 1.2.2")
-    return Release(version, _texts(table, "pythons"), _texts(table, "requirements"))
+    package = str(table["package"]) if "package" in table else None
+    return Release(version, _texts(table, "pythons"), _texts(table, "requirements"), package)
 
 
 def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -25,20 +25,24 @@ def choose_release(match: Match, pythons: Sequence[str]) -> Choice:
     """Choose the release for an image among those with wheels for `pythons`, the interpreters here, preferred first.
 
     The newest of the minor version that the tag names when it can run here, else the nearest that can, the newer of
-    two that are as near. Raises UnknownImageError.
+    two that are as near. Where the versions are of Python itself, the preferred interpreter serves a tag without one.
+    Raises UnknownImageError.
     """
     runtime = match.runtime
     possible = [(r, p) for r in runtime.releases if (p := next((p for p in pythons if p in r.pythons), None))]
     if not possible:
         every = sorted({python for release in runtime.releases for python in release.pythons}, key=_number)
         raise UnknownImageError(
-            f"{runtime.package} has wheels for Python {', '.join(every)}; the interpreters here are "
+            f"{runtime.framework} has wheels for Python {', '.join(every)}; the interpreters here are "
             f"{', '.join(pythons) or 'none'}. Install one of the former."
         )
     here = f"for the interpreters here ({', '.join(pythons)})"
+    if match.version is None and runtime.package is None:
+        release, python = next((pair for pair in possible if pair[1] == pythons[0]), possible[-1])
+        return Choice(release, python, is_exact=True)
     if match.version is None:
         release, python = possible[-1]
-        note = f"the image names no version: {runtime.package} {release.version}, the newest {here}, stands for it"
+        note = f"the image names no version: {runtime.framework} {release.version}, the newest {here}, stands for it"
         return Choice(release, python, is_exact=release is runtime.releases[-1], note=note)
     wanted = match.version
     release, python = min(possible, key=lambda pair: (_distance(pair[0].version, wanted), _negated(pair[0].version)))
@@ -47,7 +51,7 @@ def choose_release(match: Match, pythons: Sequence[str]) -> Choice:
     asked = _newest_of(runtime.releases, wanted)
     why = f"of which no wheel exists {here}" if asked else "which is not in the catalog"
     note = (
-        f"the image asks for {runtime.package} {asked or wanted}, {why}; using {release.version} on Python {python}: "
+        f"the image asks for {runtime.framework} {asked or wanted}, {why}; using {release.version} on Python {python}: "
         "a model pickled with another version may not load, or may answer otherwise"
     )
     return Choice(release, python, is_exact=False, note=note)

@@ -8,28 +8,39 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hostmaker.environments.cpu import TORCH_INDEX, WITHOUT, cuda_packages, names_cuda, on_cpu
 from hostmaker.environments.installer import BuildError, Installer
 from hostmaker.environments.requirements import ModelRequirements, normalized
 from hostmaker.environments.turns import one_at_a_time
 from hostmaker.environments.workshop import workshop
 from hostmaker.kit.files import write_atomically
 
-HEADER = re.compile(r"# python (?P<python>\d+\.\d+)(?P<sources>, built from sources)?")
+HEADER = re.compile(
+    r"# python (?P<python>\d+\.\d+)(?P<sources>, built from sources)?(?P<torch>, with PyTorch's index)?"
+)
 PINNED = re.compile(r"(?m)^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an environment is asked to be: an interpreter, a framework of a version, and what goes with it."""
+    """What an environment is asked to be: an interpreter, a framework of a version, and what goes with it.
+
+    No `package`: the interpreter itself is the framework.
+    """
 
     python: Path
     python_version: str
-    package: str
+    package: str | None
     version: str
     requirements: tuple[str, ...]
+
+    def framework(self, version: str | None = None) -> tuple[str, ...]:
+        """Give the framework as a requirement, of a version (its own, when None); nothing where it has no package."""
+        return () if self.package is None else (f"{self.package}=={version or self.version}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,11 @@ class Lock:
     def has_sources(self) -> bool:
         """Tell whether something in it must be built from source."""
         return self._header()["sources"] is not None
+
+    @property
+    def needs_torch_index(self) -> bool:
+        """Tell whether something in it comes from PyTorch's own index."""
+        return self._header()["torch"] is not None
 
     def version_of(self, package: str) -> str | None:
         """Give the version of a package in it."""
@@ -82,7 +98,7 @@ class Locks:
 
     def resolve(self, recipe: Recipe) -> Lock:
         """Give the lock of a recipe: wheels only, so nobody's code runs; raises BuildError."""
-        wanted = (f"{recipe.package}=={recipe.version}", *recipe.requirements)
+        wanted = tuple(on_cpu(each) for each in (*recipe.framework(), *recipe.requirements))
         path = self._path(recipe.python_version, *wanted)
         with one_at_a_time(path, path.exists, self._installer.say) as is_ours:
             if is_ours:
@@ -96,12 +112,13 @@ class Locks:
         What the image has stays at its version unless the model asks otherwise, as with pip inside the image; a model
         that names the framework itself also sets aside what the framework was kept together with.
         """
-        lines: tuple[str, ...] = own.lines
-        if normalized(recipe.package) not in own.names():
-            framework = f"{recipe.package}=={base.version_of(recipe.package) or recipe.version}"
-            lines = (framework, *recipe.requirements, *lines)
+        lines: tuple[str, ...] = tuple(on_cpu(line) for line in own.lines)
+        if recipe.package is None or _framework(recipe.package) not in map(_framework, own.names()):
+            framework = recipe.framework(base.version_of(recipe.package) if recipe.package else None)
+            lines = tuple(on_cpu(each) for each in (*framework, *recipe.requirements)) + lines
         else:
-            lines = (*(match["name"] for match in PINNED.finditer(base.text)), *lines)
+            others = (match["name"] for match in PINNED.finditer(base.text))
+            lines = (*(name for name in others if _framework(name) != _framework(recipe.package)), *lines)
         path = self._path(base.text, *own.options, "", *lines)
         with one_at_a_time(path, path.exists, self._installer.say) as is_ours:
             if is_ours:
@@ -128,22 +145,50 @@ class Locks:
     ) -> None:
         """Resolve into `path`; versions in `preferred`, an earlier lock, are kept where they can be."""
         with workshop(self._root, is_for_nobody=has_sources) as folder:
-            source, output = folder / "requirements.in", folder / "lock.txt"
+            source, output, without = folder / "requirements.in", folder / "lock.txt", folder / "without.txt"
             source.write_text("\n".join(lines) + "\n")
-            output.write_text(preferred)
+            without.write_text(WITHOUT)
             words = ["pip", "compile", "-q", "--no-header", "--no-annotate", "--python", str(recipe.python)]
-            words += ["-o", str(output), str(source)]
+            words += ["--override", str(without), "-o", str(output), str(source)]
             if has_sources:
-                framework = [word for name in _names(recipe) for word in ("--only-binary", name)]
-                self._installer.run(*words, *framework, confined=folder, quiet=quiet)
+                words += [word for name in _names(recipe) for word in ("--only-binary", name)]
             else:
-                self._installer.run(*words, "--only-binary", ":all:", quiet=quiet)
+                words += ["--only-binary", ":all:"]
+
+            def compile_with(*further: str, quiet: bool) -> None:
+                output.write_text(preferred)
+                self._installer.run(*words, *further, confined=folder if has_sources else None, quiet=quiet)
+                if output.is_symlink():  # code of strangers has run in this folder
+                    raise BuildError("A source's build has tampered with its lock.")
+
+            is_of_torch = self._compile_on_cpu(compile_with, output, lines, quiet)
             options = [line for line in lines if line.startswith("-")]
             head = f"# python {recipe.python_version}{', built from sources' if has_sources else ''}"
-            if output.is_symlink():  # code of strangers has run in this folder
-                raise BuildError("A source's build has tampered with its lock.")
+            head += ", with PyTorch's index" if is_of_torch else ""
             text = "\n".join([head, *options, output.read_text()])
         write_atomically(path, text.encode(), 0o644)
+
+    def _compile_on_cpu(
+        self, compile_with: Callable[..., None], output: Path, lines: Sequence[str], quiet: bool
+    ) -> bool:
+        """Resolve without CUDA: from the usual indexes where that is possible, else from PyTorch's; tells which."""
+        has_torch = any(line.endswith("+cpu") for line in lines)
+        try:
+            compile_with(quiet=quiet or has_torch)
+        except BuildError:
+            if not has_torch:
+                raise
+        else:
+            if names_cuda("\n".join(lines)) or not cuda_packages(output.read_text()):
+                return False
+        self._installer.say("environment: looking for CPU builds of PyTorch in its own index")
+        compile_with(*TORCH_INDEX, quiet=quiet)
+        if found := cuda_packages(output.read_text()):
+            raise BuildError(
+                f"The requirements lead to packages for CUDA ({', '.join(found)}), which nothing here can use. Name "
+                "releases that come without them, or one of those packages itself if they are meant."
+            )
+        return True
 
     def _path(self, *parts: str) -> Path:
         return self._root / "locks" / f"{sha256(*(part.encode() for part in parts))[:32]}.txt"
@@ -164,4 +209,10 @@ def sha256(*parts: bytes) -> str:
 def _names(recipe: Recipe) -> tuple[str, ...]:
     """Give the names of the recipe's packages: those are big, and never built here."""
     found = (re.match(r"[A-Za-z0-9._-]+", text) for text in recipe.requirements)
-    return (recipe.package, *(match.group() for match in found if match))
+    names = tuple(match.group() for match in found if match)
+    return names if recipe.package is None else (recipe.package, *names)
+
+
+def _framework(package: str) -> str:
+    """Give the name under which two builds of one framework are the same."""
+    return normalized(package).removesuffix("-cpu")
