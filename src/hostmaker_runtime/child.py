@@ -1,4 +1,7 @@
-"""Becomes an instance: what happens between fork and exec, and how the parent hears that it went wrong."""
+"""Becomes an instance: what happens between fork and exec, and how the parent hears that it went wrong.
+
+A fork server (`fork_server`) runs its own code in place of exec; all the rest is the same.
+"""
 
 import ctypes
 import errno
@@ -6,11 +9,12 @@ import os
 import select
 import signal
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from hostmaker_runtime.confinement import Confinement
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 OOM_SCORE = b"300"  # the kernel takes an instance before it takes the keeper
@@ -28,8 +32,15 @@ class Program:
     """What to run: checked here, so that nothing of it can fail in the keeper later."""
 
     def __init__(
-        self, argv: List[str], env: Dict[str, str], cwd: str, log: str, confine: Optional[Dict[str, Any]] = None
+        self,
+        argv: List[str],
+        env: Dict[str, str],
+        cwd: str,
+        log: str,
+        confine: Optional[Dict[str, Any]] = None,
+        stdin: Optional[int] = None,
     ) -> None:
+        """`stdin` is an open descriptor; nothing is to be read when it is left out."""
         if not isinstance(argv, list) or not argv or not isinstance(env, dict):
             raise NotStarted("argv is a list of at least one string, env an object of strings")
         words = [*argv, cwd, log, *env, *env.values()]
@@ -41,6 +52,7 @@ class Program:
         self.env = env
         self.cwd = cwd
         self.log = log
+        self.stdin = stdin
         try:
             self.confinement = None if confine is None else Confinement(confine)
         except (AttributeError, TypeError, ValueError) as error:
@@ -63,10 +75,10 @@ def spawn(program: Program) -> int:
         os.close(writing)
         raise
     if pid == 0:
-        _become(program, writing, parent)
+        become(program, writing, parent, lambda: os.execve(program.argv[0], program.argv, program.env))  # noqa: S606
     os.close(writing)
     try:
-        trouble = _read_trouble(reading)
+        trouble = read_told(reading)
     finally:
         os.close(reading)
     if trouble:
@@ -76,8 +88,8 @@ def spawn(program: Program) -> int:
     return pid
 
 
-def _read_trouble(reading: int) -> str:
-    """Wait until exec has closed the pipe, or the child has told why there is none."""
+def read_told(reading: int) -> str:
+    """Wait until exec has closed the pipe, or the child has told why there is none; gives what was told."""
     told = b""
     deadline = time.monotonic() + EXEC_WITHIN_S
     while len(told) < MOST_TROUBLE:
@@ -91,8 +103,11 @@ def _read_trouble(reading: int) -> str:
     return told.decode("utf-8", "replace")
 
 
-def _become(program: Program, writing: int, parent: int) -> None:
-    """In the child: shed what is the keeper's, then become the program. Never returns."""
+def become(program: Program, writing: int, parent: int, run: Callable[[], None]) -> None:
+    """In the child: shed what is the keeper's, then become the program by `run`. Never returns.
+
+    Trouble before that is told through the descriptor `writing`; `run` closes it, as exec does.
+    """
     doing = program.argv[0]
     try:
         _reset_signals()
@@ -109,8 +124,8 @@ def _become(program: Program, writing: int, parent: int) -> None:
         # Not blocking: a log that is a pipe without reader is an error, not a keeper that waits.
         output = os.open(program.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
         os.set_blocking(output, True)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for descriptor, standard in ((nothing, 0), (output, 1), (output, 2)):
+        given = os.open(os.devnull, os.O_RDONLY) if program.stdin is None else program.stdin
+        for descriptor, standard in ((given, 0), (output, 1), (output, 2)):
             os.dup2(descriptor, standard)
         os.set_inheritable(writing, False)
         _close_all_but(writing)
@@ -121,7 +136,7 @@ def _become(program: Program, writing: int, parent: int) -> None:
             doing = program.cwd
             os.chdir(program.cwd)  # where we are may have been hidden
         doing = program.argv[0]
-        os.execve(program.argv[0], program.argv, program.env)  # noqa: S606
+        run()
     except OSError as error:
         where = "%s: %s" % (doing, error.filename) if doing == "confinement" else doing
         _tell(writing, "%s: %s" % (where, os.strerror(error.errno or errno.EIO)))
@@ -164,6 +179,11 @@ def _close_all_but(writing: int) -> None:
                 os.close(descriptor)
             except OSError:
                 pass  # the listing's own
+
+
+def be_inspectable() -> None:
+    """Let this process look at itself in /proc, which a change of user without exec forbids."""
+    _prctl(PR_SET_DUMPABLE, 1)
 
 
 def _prctl(option: int, value: int) -> None:

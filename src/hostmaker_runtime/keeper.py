@@ -3,8 +3,9 @@
 Single-threaded and of the standard library only: it must not die. It listens on a unix socket; each line is one JSON
 request, answered by one JSON line, `{"ok": false, "error"}` where something is wrong:
 
-    {"op": "start", "directory", "argv", "env", "cwd", "log", "confine"?, "memory"?}
+    {"op": "start", "directory", "argv", "env", "cwd", "log", "confine"?, "memory"?, "fork"?}
                                                               -> {"ok": true, "pid", "start_time"}
+    {"op": "warm", "python", "preload", "env", "log"}         -> {"ok": true, "state"}, of a fork server
     {"op": "stop", "directory", "grace_s"}                    -> {"ok": true}; SIGTERM, then SIGKILL after the grace
     {"op": "exit", "directory"}                               -> {"ok": true, "exit"}: one that no disk has taken yet
     {"op": "list"}                                            -> {"ok": true, "children": [{"directory", "pid", ...}]}
@@ -27,6 +28,7 @@ if __name__ == "__main__":  # started by path: what belongs to it lies beside it
 
 from hostmaker_runtime import processes
 from hostmaker_runtime.child import NotStarted, Program, adopt_orphans, spawn
+from hostmaker_runtime.fork_servers import ForkServers
 from hostmaker_runtime.keeper_door import Client, Door
 from hostmaker_runtime.memory import Memory
 
@@ -70,8 +72,10 @@ class Keeper:
         self.waiting: List[Client] = []  # for the end
         self.boot_id = processes.boot_id()
         self.door = Door(path, self.answer)
+        self.fork_servers = ForkServers()
         self.operations: Dict[str, Callable[[Document, Client], Optional[Document]]] = {
             "start": self.start,
+            "warm": lambda request, client: {"ok": True, "state": self.fork_servers.warm(request)},
             "stop": self.stop,
             "exit": lambda request, client: {"ok": True, "exit": self.unwritten.get(str(request["directory"]))},
             "list": lambda request, client: {"ok": True, "children": [c.told() for c in self.children.values()]},
@@ -142,7 +146,7 @@ class Keeper:
             if child.directory == directory:
                 return _wrong("process %d lives in %s already" % (child.pid, directory))
         self.unwritten.pop(directory, None)  # how an earlier one ended must not be told of this one
-        pid = spawn(program)
+        pid = spawn(program) if request.get("fork") is None else self.fork_servers.start(request)
         try:
             started = processes.start_time(pid)
             document = {"pid": pid, "start_time": started, "boot_id": self.boot_id}

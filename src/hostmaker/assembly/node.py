@@ -54,6 +54,7 @@ async def main(start: Start) -> None:
             prepare_concurrency=settings.node.prepare_concurrency,
             stop_grace_s=settings.node.stop_grace_s,
             isolation=isolation,
+            is_forking=settings.node.fork_server,
             hidden=(Path.home(),),
             most_processes=settings.node.most_processes,
             memory=_memory(settings),

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,7 @@ from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
 from hostmaker.domain.model import DataLayout, ModelData
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import Cache, Environment, Wanted, default_cache
-from hostmaker.environments.catalog import CatalogError, Match, UnknownImageError, load_catalog, match_image
+from hostmaker.environments.catalog import CatalogError, Match, Runtime, UnknownImageError, load_catalog, match_image
 from hostmaker.environments.choice import Choice, choose_release
 from hostmaker.environments.installer import BuildError
 from hostmaker.environments.interpreters import find_interpreters, own_interpreter
@@ -39,6 +39,10 @@ from hostmaker.kit.files import measure, write_atomically
 from hostmaker.logs.write import append_line
 
 EXIT_FAILED = 3
+READ_AT_START = (
+    *("PYTHON", "LD_", "MALLOC_", "GLIBC_", "OMP_", "KMP_", "GOMP_", "OPENBLAS_", "GOTO_", "MKL_", "BLIS_"),
+    *("NUMEXPR_", "VECLIB_", "NPY_", "TZ"),
+)
 PYTHON_OF_MODEL = re.compile(r"(?m)^python:\s*[\"']?(?P<version>\d+\.\d+)")
 
 
@@ -78,16 +82,19 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
             "use the model_dir that model_fn is given, or the variable SM_MODEL_DIR"
         )
     python = environment.python
+    own, image = spec.container.environment, match.runtime.environment
     return Prepared(
         python=str(python),
         argv=(
             *(str(python), str(_runtime_directory() / "serve.py"), "--socket", SOCKET_PLACEHOLDER),
             *("--model-dir", str(model), "--handler", match.runtime.handler),
         ),
-        env=container_environment(spec.container.environment, spec.region, directory, code, python),
+        env=container_environment({**image, **own}, spec.region, directory, code, python),
         cwd=str(directory),
         resolved_image=f"{match.name}@{environment.digest}",
         size=measure(directory),
+        preload=_preload(match.runtime, own),
+        preload_env=dict(image),
     )
 
 
@@ -151,6 +158,15 @@ def _environment(spec: InstanceSpec, match: Match, handler: str, directory: Path
     requirements = (model if match.runtime.is_flat else code) / "requirements.txt"
     own = read_requirements(requirements) if requirements.is_file() else None
     return cache.environment(Wanted(recipe, handler, pinned, own, user=directory.absolute()))
+
+
+def _preload(runtime: Runtime, own: Mapping[str, str]) -> tuple[str, ...]:
+    """Give what a fork server imports; nothing where a variable of the user's counts only at a process's start."""
+    early = [name for name in own if name.startswith(READ_AT_START)]
+    if runtime.preload and early:
+        say(f"is not forked but started anew: {', '.join(sorted(early))} would have no effect later")
+        return ()
+    return runtime.preload
 
 
 def _python_of(model: Path) -> str | None:

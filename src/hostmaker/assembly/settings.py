@@ -70,6 +70,9 @@ class NodeSection:
     prepare_concurrency: int = field(default=4, metadata={"doc": "downloads and environment builds at once"})
     stop_grace_s: float = field(default=30.0, metadata={"doc": "seconds between SIGTERM and SIGKILL of an instance"})
     runtimes: str = field(default="", metadata={"doc": "path of a further runtimes.toml"})
+    fork_server: bool = field(
+        default=True, metadata={"doc": "fork instances off a process that has imported their framework"}
+    )
     isolation: str = field(
         default="auto", metadata={"doc": "of model code: view (root), landlock, none; auto: the best there is"}
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SOCKET_PLACEHOLDER = "@SOCKET@"
 
@@ -11,7 +11,8 @@ SOCKET_PLACEHOLDER = "@SOCKET@"
 class Prepared:
     """How to start an instance; `argv` has `@SOCKET@` where its unix socket's path belongs.
 
-    `size` is what lies in its directory before it has run, in bytes.
+    `preload` are the modules that a fork server of its interpreter has imported, under the variables `preload_env`;
+    none: it is not forked. `size` is what lies in its directory before it has run, in bytes.
     """
 
     python: str
@@ -20,3 +21,5 @@ class Prepared:
     cwd: str
     resolved_image: str
     size: int = 0
+    preload: tuple[str, ...] = ()
+    preload_env: dict[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ IMAGE = re.compile(
 )
 VERSION = re.compile(r"\d+(\.\d+)*")
 REQUIRED = {"repositories", "tag", "tags", "handler", "requirements", "releases"}
-OPTIONAL = {"package", "is_flat", "preload"}
+OPTIONAL = {"package", "is_flat", "preload", "environment"}
 
 
 class UnknownImageError(Exception):
@@ -46,6 +46,7 @@ class Runtime:
 
     No `package`: what the tag gives is a version of Python. `is_flat`: what the image would have in `code/` lies at the
     top of the model data. `preload` are the modules that a fork server imports; none: every instance starts fresh.
+    `environment` are variables that the image sets itself.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Runtime:
     releases: tuple[Release, ...]
     is_flat: bool = False
     preload: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def framework(self) -> str:
@@ -150,6 +152,7 @@ def _runtime(name: str, table: Mapping[str, Any]) -> Runtime:
         releases=releases,
         is_flat=table.get("is_flat") is True,
         preload=_texts(table, "preload") if "preload" in table else (),
+        environment={str(key): str(value) for key, value in table.get("environment", {}).items()},
     )
 
 

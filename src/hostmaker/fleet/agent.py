@@ -19,6 +19,7 @@ from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.messages import DesiredInstances, NodeFacts, NodeHello, NodeUsage
 from hostmaker.fleet.confine import Confiner, Isolation
 from hostmaker.fleet.directory import InstanceDirectory
+from hostmaker.fleet.forking import Forking
 from hostmaker.fleet.instance import Periods
 from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
 from hostmaker.fleet.memory import MemoryLimits
@@ -63,6 +64,7 @@ class NodeSettings:
     memory: MemoryLimits = field(default_factory=lambda: MemoryLimits(False, 0, None))
     disk: DiskBounds = field(default_factory=DiskBounds)
     periods: Periods = field(default_factory=Periods)
+    is_forking: bool = True  # from a process that has imported the framework, where the runtime is fit for it
 
 
 def keeper_client(run_dir: Path, data_dir: Path) -> KeeperClient:
@@ -106,6 +108,7 @@ class NodeAgent:
             ),
             starting=asyncio.Semaphore(settings.start_concurrency),
             periods=settings.periods,
+            forking=Forking(self._keeper, settings.is_forking),
             stop_grace_s=settings.stop_grace_s,
             changed=self._changed.set,
         )

@@ -17,6 +17,7 @@ from hostmaker.kit.json_value import Json
 
 ANSWER_WITHIN_S = 10.0
 START_WITHIN_S = 10.0
+WARM_WITHIN_S = 60.0
 
 
 class KeeperError(Exception):
@@ -64,18 +65,37 @@ class KeeperClient:
         log: Path,
         confine: Mapping[str, Json] | None = None,
         memory: Mapping[str, Json] | None = None,
+        fork: str | None = None,
     ) -> Process:
         """Start the process of an instance, confined as `fleet.confine` and bounded as `fleet.memory` say.
 
-        Raises KeeperError.
+        `fork` is the interpreter whose fork server (`warm`) starts it. Raises KeeperError.
         """
         request: dict[str, Json] = {"op": "start", "directory": str(directory), "cwd": cwd, "log": str(log)}
-        request |= {"argv": argv, "env": env, "confine": confine, "memory": memory}
+        request |= {"argv": argv, "env": env, "confine": confine, "memory": memory, "fork": fork}
         told = await self._ask(request)
         pid, started = told["pid"], told["start_time"]
         assert isinstance(pid, int)
         assert isinstance(started, int)
         return Process(pid, started)
+
+    async def warm(self, python: str, preload: tuple[str, ...], env: Mapping[str, str]) -> None:
+        """Wait until there is a fork server of an environment; raises KeeperError."""
+        try:
+            async with asyncio.timeout(WARM_WITHIN_S):
+                while not await self.is_warm(python, preload, env):
+                    await asyncio.sleep(0.02)
+        except TimeoutError as error:
+            raise KeeperError(f"the fork server was not ready within {WARM_WITHIN_S:g} s") from error
+
+    async def is_warm(self, python: str, preload: tuple[str, ...], env: Mapping[str, str]) -> bool:
+        """Tell whether there is a fork server of an environment, which has imported `preload` under `env`.
+
+        Where there is none, one begins. It lives until others are wanted more; what it has forked does not need it.
+        Raises KeeperError when it has failed.
+        """
+        request: dict[str, Json] = {"op": "warm", "python": python, "preload": preload}
+        return (await self._ask({**request, "env": env, "log": str(self._log)}))["state"] == "ready"
 
     async def stop(self, directory: Path, grace_s: float) -> None:
         """End an instance's process: SIGTERM, and SIGKILL after the grace; raises KeeperError."""

@@ -18,6 +18,7 @@ from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, I
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER
 from hostmaker.fleet.confine import Confiner
 from hostmaker.fleet.directory import ExitFile, InstanceDirectory
+from hostmaker.fleet.forking import Forking
 from hostmaker.fleet.instance import (
     Effect,
     EndPreparation,
@@ -77,6 +78,7 @@ class Tools:
     preparing: Preparing
     starting: asyncio.Semaphore
     periods: Periods
+    forking: Forking
     stop_grace_s: float
     changed: Callable[[], None]
 
@@ -290,7 +292,14 @@ class InstanceRunner:
         argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in prepared.argv)
         keeper = self._tools.keeper
         await keeper.ensure()
-        return await keeper.start(place, argv, prepared.env, prepared.cwd, self._log, confine, memory)
+        given = (place, argv, prepared.env, prepared.cwd, self._log, confine, memory)
+        try:
+            return await keeper.start(*given, await self._tools.forking.interpreter(prepared))
+        except KeeperError as error:
+            if not prepared.preload:
+                raise
+            self._tell(f"is started without a fork server: {error}")
+        return await keeper.start(*given)
 
     async def _stop(self, at_once: bool) -> None:
         assert self._process is not None

@@ -1,0 +1,127 @@
+"""A process that has imported a framework, and nothing else, and forks instances off itself: they start at once.
+
+    python -I fork_server.py MODULE ...
+
+No code of a user's is imported here, and nothing is computed: what has started threads of OpenMP cannot be forked.
+Standard input is a socket to the keeper: it gets a line when the modules are there, and then an answer for each
+request, `{"pid"}` or `{"error"}`. A module that is not in the environment is passed over.
+"""
+
+import gc
+import importlib
+import json
+import os
+import random
+import socket
+import sys
+import time
+import traceback
+from typing import Any, Dict
+
+if __name__ == "__main__":  # started by path: what belongs to it lies beside it
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from hostmaker_runtime import serve
+from hostmaker_runtime.child import NotStarted, Program, be_inspectable, become, read_told
+
+REPARENT_WITHIN_S = 5.0
+MOST_LINE = 4 * 1024 * 1024
+
+
+def main() -> None:
+    """Entry point."""
+    channel = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.path.pop()  # ours, from above: it would hide modules of the environment
+    began = time.monotonic()
+    missing = [name for name in sys.argv[1:] if not _has_imported(name)]
+    importlib.import_module("hostmaker_runtime.http_server")
+    gc.collect()
+    gc.freeze()  # what is here is never garbage, and collections must not touch the pages that are shared
+    text = "fork server: %d modules in %.2f s" % (len(sys.argv) - 1 - len(missing), time.monotonic() - began)
+    print(text + ("; not there: %s" % ", ".join(missing) if missing else ""), flush=True)
+    channel.sendall(b"ready\n")
+    for line in channel.makefile("rb"):
+        channel.sendall(json.dumps(_answer(json.loads(line.decode()))).encode() + b"\n")
+
+
+def _has_imported(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+def _answer(request: Dict[str, Any]) -> Dict[str, Any]:
+    try:
+        argv, env, cwd, log = request["argv"], request["env"], request["cwd"], request["log"]
+        return {"pid": fork_off(Program(argv, env, cwd, log, request.get("confine")))}
+    except (NotStarted, OSError) as error:
+        return {"error": str(error)}
+
+
+def fork_off(program: Program) -> int:
+    """Fork a process that runs the model server, as a child of the keeper; gives its id. Raises NotStarted, OSError."""
+    keeper = os.getppid()
+    reading, writing = os.pipe()
+    try:
+        try:
+            between = os.fork()
+            if between == 0:
+                _leave_to_the_keeper(program, writing, keeper)
+        finally:
+            os.close(writing)
+        os.waitpid(between, 0)
+        pid, _, trouble = read_told(reading).partition("\n")
+    finally:
+        os.close(reading)
+    if trouble or not pid.isdigit():
+        raise NotStarted(trouble or "the fork server could not fork twice")
+    return int(pid)
+
+
+def _leave_to_the_keeper(program: Program, writing: int, keeper: int) -> None:
+    """In between: fork again and end, so that the keeper becomes the parent. Never returns."""
+    try:
+        if os.fork() == 0:
+            os.write(writing, b"%d\n" % os.getpid())
+            deadline = time.monotonic() + REPARENT_WITHIN_S
+            while os.getppid() != keeper and time.monotonic() < deadline:
+                time.sleep(0.0005)
+            become(program, writing, keeper, lambda: _run(program, writing))
+    finally:
+        os._exit(0)
+
+
+def _run(program: Program, writing: int) -> None:
+    """Be the model server that `program` would have started."""
+    be_inspectable()
+    os.close(writing)
+    try:
+        _begin_anew(program)
+        serve.main()
+    except SystemExit as end:
+        os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _begin_anew(program: Program) -> None:
+    """Have this process's own variables, arguments and chance."""
+    os.environ.clear()
+    os.environ.update(program.env)
+    sys.argv[:] = program.argv[1:]
+    time.tzset()
+    random.seed()
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+if __name__ == "__main__":
+    main()
