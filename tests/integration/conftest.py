@@ -177,7 +177,7 @@ def archive(files: Mapping[str, str | bytes]) -> bytes:
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             member = tarfile.TarInfo(name)
-            member.size = len(data)
+            member.size, member.mode = len(data), 0o755 if name == "serve" else 0o644
             packed.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 

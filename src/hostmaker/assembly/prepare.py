@@ -28,10 +28,9 @@ from hostmaker.domain.model import DataLayout, ModelData
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import Cache, Environment, Wanted, default_cache
 from hostmaker.environments.catalog import CatalogError, Match, Runtime, UnknownImageError, load_catalog, match_image
-from hostmaker.environments.choice import Choice, choose_release
 from hostmaker.environments.installer import BuildError
-from hostmaker.environments.interpreters import find_interpreters, own_interpreter
-from hostmaker.environments.lock import Recipe, sha256
+from hostmaker.environments.lock import sha256
+from hostmaker.environments.recipes import recipe_for
 from hostmaker.environments.requirements import read_requirements
 from hostmaker.fleet.model_data import DataError, Downloads, fetch
 from hostmaker.kit.codec import decode, encode
@@ -70,7 +69,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
     """
     runtimes = os.environ.get("HOSTMAKER_RUNTIMES")
     match = match_image(spec.container.image, load_catalog(Path(runtimes) if runtimes else None))
-    handler = _handler_digest(match)
+    handler = handler_digest(match)
     model = directory / "model"
     for path in (model, directory / "tmp", directory / "home"):
         path.mkdir(mode=0o700)
@@ -143,18 +142,7 @@ def _environment(spec: InstanceSpec, match: Match, handler: str, directory: Path
     pinned = spec.resolved_image.partition("@")[2] if spec.resolved_image else None
     model = directory / "model"
     python = cache.pinned_python(pinned) if pinned else _python_of(model) if match.runtime.is_flat else None
-    interpreters, choice = _choose(match, python)
-    if choice.note:
-        say(f"environment: {choice.note}")
-    if python not in (None, choice.python):
-        say(f"environment: Python {python}, with which the model was made, is not here; using {choice.python}")
-    recipe = Recipe(
-        python=interpreters[choice.python],
-        python_version=choice.python,
-        package=choice.release.package or match.runtime.package,
-        version=choice.release.version,
-        requirements=(*choice.release.requirements, *match.runtime.requirements),
-    )
+    recipe = recipe_for(match, python, say)
     requirements = (model if match.runtime.is_flat else code) / "requirements.txt"
     own = read_requirements(requirements) if requirements.is_file() else None
     return cache.environment(Wanted(recipe, handler, pinned, own, user=directory.absolute()))
@@ -177,22 +165,7 @@ def _python_of(model: Path) -> str | None:
     return None
 
 
-def _choose(match: Match, pinned: str | None) -> tuple[dict[str, Path], Choice]:
-    """Choose release and interpreter: that of a pinned image, else ours, else (this takes a moment) any other.
-
-    Others are run to see that they are there, so they are looked for only when ours is not what is wanted.
-    """
-    ours = own_interpreter()
-    with suppress(UnknownImageError):
-        choice = choose_release(match, tuple(ours))
-        if choice.python == pinned or (pinned is None and choice.is_exact):
-            return ours, choice
-    every = find_interpreters()
-    pythons = (pinned,) if pinned in every else tuple(every)
-    return every, choose_release(match, pythons)
-
-
-def _handler_digest(match: Match) -> str:
+def handler_digest(match: Match) -> str:
     """Give the digest of what runs inside the environment; raises CatalogError for a handler that does not exist."""
     directory = _runtime_directory()
     handlers = sorted(path.stem for path in (directory / "handlers").glob("*.py") if path.stem != "__init__")

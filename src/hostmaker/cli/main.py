@@ -37,6 +37,8 @@ deployments = typer.Typer(
 )
 app.add_typer(deployments, name="deployments")
 app.add_typer(deployments, name="deployment", hidden=True)
+environments = typer.Typer(help="Look after the Python environments that stand for images.", no_args_is_help=True)
+app.add_typer(environments, name="environments")
 
 EndpointName = Annotated[str, typer.Argument(help="Name of the endpoint.")]
 Region = Annotated[Optional[str], typer.Option(help="Of the endpoint; the server's when left out.")]  # noqa: UP045
@@ -189,6 +191,36 @@ def _order(endpoint: str, order: str, region: str | None, data_dir: Path | None,
     from hostmaker.cli.deployments import give_order
 
     give_order(_directory(data_dir), endpoint, order, region, as_json)
+
+
+@environments.command("list")
+def list_environments(as_json: AsJson = False) -> None:
+    """List the environments of this machine: what each is, its size, when it was used last."""
+    from hostmaker.cli.environments import list_environments as list_them
+
+    list_them(as_json)
+
+
+@environments.command("build")
+def build_environment(
+    image: Annotated[str, typer.Argument(help="Image URI; repository and tag are what counts.")],
+    requirements: Annotated[Optional[Path], typer.Option(help="A model's own requirements.txt.")] = None,  # noqa: UP045
+    runtimes: Annotated[Optional[Path], typer.Option(help="A further catalog, as node.runtimes.")] = None,  # noqa: UP045
+) -> None:
+    """Make the environment of an image now, and print the path of its Python."""
+    from hostmaker.cli.environments import build_environment as build
+
+    build(image, requirements, runtimes)
+
+
+@environments.command("prune")
+def prune_environments(
+    older_than: Annotated[float, typer.Option(min=0, help="Days since the last use.")] = 0.0, as_json: AsJson = False
+) -> None:
+    """Remove the environments that no instance uses; they are made again when needed."""
+    from hostmaker.cli.environments import prune_environments as prune
+
+    prune(older_than, as_json)
 
 
 @app.command()

@@ -7,6 +7,7 @@ environments/<key>.uses/      who uses it (`garbage`)
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -22,6 +23,7 @@ from hostmaker.environments.requirements import ModelRequirements
 from hostmaker.environments.turns import one_at_a_time
 from hostmaker.environments.workshop import give_to_nobody, take_back, workshop
 from hostmaker.kit.files import write_atomically
+from hostmaker.kit.json_value import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Cache:
         with one_at_a_time(directory, complete.exists, self._say) as is_ours:
             if is_ours:
                 self._build(directory, wanted.recipe.python, lock)
-                write_atomically(complete, b"", 0o644)
+                write_atomically(complete, json.dumps(_about(wanted, lock)).encode(), 0o644)
         return Environment(directory / "bin" / "python", digest)
 
     def _image(self, wanted: Wanted) -> tuple[Lock, str]:
@@ -136,6 +138,18 @@ class Cache:
                 self._installer.run(*_sync(directory, lock), str(file), confined=folder)
             finally:
                 take_back(directory)
+
+
+def _about(wanted: Wanted, lock: Lock) -> dict[str, Json]:
+    """Say what an environment is, for people (`garbage.about`)."""
+    recipe = wanted.recipe
+    version = lock.version_of(recipe.package) if recipe.package else None
+    return {
+        "framework": f"{recipe.package or 'Python'} {version or recipe.version}",
+        "python": lock.python,
+        "packages": lock.number(),
+        "own": list(wanted.own.lines) if wanted.own else [],
+    }
 
 
 def default_cache() -> Path:

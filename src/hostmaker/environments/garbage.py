@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from hostmaker.kit.files import measure
 from hostmaker.planner.garbage import Kept
@@ -43,6 +44,13 @@ def mark_use(root: Path, key: str, instance: Path) -> None:
             link.symlink_to(instance)
     with suppress(FileNotFoundError):
         os.utime(complete_file(root, key))
+
+
+def about(root: Path, key: str) -> dict[str, Any]:
+    """Tell what an environment is: its framework, Python, number of packages, a model's own requirements."""
+    told = _read(complete_file(root, key))
+    named = {"framework": "unknown", "python": "", "packages": 0, "own": []}
+    return {name: told.get(name, default) for name, default in named.items()}
 
 
 def kept_environments(root: Path) -> list[Kept]:
@@ -135,10 +143,20 @@ def _is_used(root: Path, key: str) -> bool:
 
 def _size(directory: Path, complete: Path) -> int:
     """Give the bytes of an environment, measured once and then kept in the file that says it is whole."""
-    with suppress(ValueError, KeyError, TypeError):
-        return int(json.loads(complete.read_text())["bytes"])
+    told = _read(complete)
+    if isinstance(told.get("bytes"), int):
+        return int(told["bytes"])
     size = measure(directory)
     stat = complete.stat()
-    complete.write_text(json.dumps({"bytes": size}))
+    complete.write_text(json.dumps({**told, "bytes": size}))
     os.utime(complete, (stat.st_atime, stat.st_mtime))
     return size
+
+
+def _read(complete: Path) -> dict[str, Any]:
+    """Read what is told of an environment; nothing where an older release, or nobody yet, has written it."""
+    try:
+        told = json.loads(complete.read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
