@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
-from hostmaker.domain.model import Container, DataLayout, ModelData
+from hostmaker.domain.model import Channel, Container, DataLayout, ModelData
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import default_cache
 from hostmaker.kit.codec import decode, encode
@@ -113,6 +113,7 @@ def prepare(
     environment: dict[str, str] | None = None,
     resolved_image: str | None = None,
     download_s: float = 60,
+    channels: tuple[Channel, ...] = (),
     **more: str,
 ) -> Child:
     directory.mkdir(mode=0o700)
@@ -121,7 +122,7 @@ def prepare(
         region="eu-west-1",
         endpoint="churn",
         variant="AllTraffic",
-        container=Container(image, data, environment or {}),
+        container=Container(image, data, environment or {}, channels=channels),
         instance_type="ml.m5.large",
         download_timeout=timedelta(seconds=download_s),
         startup_timeout=timedelta(seconds=60),
@@ -214,6 +215,41 @@ def test_code_of_its_own_archive_and_a_warning(tmp_path: Path, store: Store) -> 
     assert "[hostmaker] inference.py names /opt/ml/model, which does not exist without containers" in child.log
 
 
+def test_additional_data(tmp_path: Path, store: Store) -> None:
+    store.objects["/b/m.tar.gz"] = archive(weights=b"42")
+    store.objects["/b/adapter.tar.gz"] = archive(
+        **{"a/lora": b"7", "serve.py": b"'/opt/ml/additional-model-data-sources'"}
+    )
+    store.objects["/b/words.txt"] = b"hello"
+    channels = (
+        Channel("adapter", ModelData("s3://b/adapter.tar.gz")),
+        Channel("adapter.tar.gz", ModelData("s3://b/words.txt", DataLayout.OBJECT)),
+    )
+    lies = "/opt/ml/additional-model-data-sources"
+    given = {
+        "SAGEMAKER_SUBMIT_DIRECTORY": f"file://{lies}/adapter",
+        "LORA": f"{lies}/adapter/a/lora",
+        "OTHER": f"{lies}2",
+    }
+    child = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz"), environment=given, channels=channels)
+    env = child.prepared().env
+    directory = child.directory / "additional-model-data-sources"
+    assert Path(env["LORA"]).read_bytes() == b"7"
+    assert Path(env["SAGEMAKER_BASE_DIR"]) / "additional-model-data-sources" == directory
+    assert (env["SAGEMAKER_SUBMIT_DIRECTORY"], env["OTHER"]) == (str(directory / "adapter"), f"{lies}2")
+    assert (directory / "adapter.tar.gz" / "words.txt").read_bytes() == b"hello"
+    assert sorted(path.name for path in directory.iterdir()) == ["adapter", "adapter.tar.gz"]
+    assert (child.directory / "model" / "weights").read_bytes() == b"42"
+    assert "[hostmaker] serve.py names /opt/ml/additional-model-data-sources, which does not exist" in child.log
+
+
+def test_a_channel_whose_data_is_missing(tmp_path: Path, store: Store) -> None:
+    channels = (Channel("adapter", ModelData("s3://b/absent.tar.gz")),)
+    failure = prepare(tmp_path / "i", store, channels=channels).failure()
+    assert failure.kind is FailureKind.DATA
+    assert "There is no object at s3://b/absent.tar.gz." in failure.cause
+
+
 def test_no_data_asks_the_store_nothing_and_a_pinned_image_stays(tmp_path: Path, store: Store) -> None:
     first = prepare(tmp_path / "one", store).prepared()
     second = prepare(tmp_path / "two", store, resolved_image=first.resolved_image).prepared()
@@ -282,7 +318,8 @@ def test_a_requirement_that_does_not_exist(tmp_path: Path, store: Store) -> None
     assert '"-e ../other" in requirements.txt is not taken here' in failure.cause
 
 
-def test_a_submit_directory_outside_the_model(tmp_path: Path, store: Store) -> None:
-    named = {"SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/../../.."}
+@pytest.mark.parametrize("inside", ["/opt/ml/model", "/opt/ml/additional-model-data-sources"])
+def test_a_submit_directory_outside_the_model(tmp_path: Path, store: Store, inside: str) -> None:
+    named = {"SAGEMAKER_SUBMIT_DIRECTORY": f"{inside}/../../.."}
     failure = prepare(tmp_path / "i", store, environment=named).failure()
-    assert "leads out of /opt/ml/model" in failure.cause
+    assert f"leads out of {inside}." in failure.cause

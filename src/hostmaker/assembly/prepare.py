@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ from hostmaker.assembly.container_environment import (
 )
 from hostmaker.domain.errors import ApiError
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
-from hostmaker.domain.model import DataLayout, ModelData
+from hostmaker.domain.model import Container, DataLayout, ModelData
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import Cache, Environment, Wanted, default_cache
 from hostmaker.environments.catalog import CatalogError, Match, UnknownImageError, load_catalog, match_image
@@ -32,6 +33,7 @@ from hostmaker.environments.installer import BuildError
 from hostmaker.environments.interpreters import find_interpreters, own_interpreter
 from hostmaker.environments.lock import Recipe, sha256
 from hostmaker.environments.requirements import read_requirements
+from hostmaker.fleet.directory import CHANNELS
 from hostmaker.fleet.model_data import DataError, Downloads, fetch
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import measure, write_atomically
@@ -70,11 +72,8 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
     environment = _environment(spec, match, handler, directory, code)
-    for name in scripts_with_fixed_paths(code):
-        say(
-            f"{name} names /opt/ml/model, which does not exist without containers: "
-            "use the model_dir that model_fn is given, or the variable SM_MODEL_DIR"
-        )
+    for name, path, advice in scripts_with_fixed_paths(code):
+        say(f"{name} names {path}, which does not exist without containers: {advice}")
     python = environment.python
     return Prepared(
         python=str(python),
@@ -117,16 +116,27 @@ class ObjectStore:
 
 
 def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
-    """Bring model data and, when it has its own archive, the code; give the directory of the script."""
-    limit_s = spec.download_timeout.total_seconds()
-    if spec.container.data is not None:
-        fetch(spec.container.data, directory / "model", downloads, say, limit_s)
-    named = spec.container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
-    code = script_directory(named, directory)
-    if named.startswith("s3://"):
-        code.mkdir(mode=0o700)
-        fetch(ModelData(named, DataLayout.GZIP), code, downloads, say, limit_s)
-    return code
+    """Bring all data, within one limit, and give the directory of the script."""
+    began = time.monotonic()
+    for data, target in _sources(spec.container, directory):
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        used_s = time.monotonic() - began
+        fetch(data, target, downloads, say, spec.download_timeout.total_seconds(), used_s)
+    return script_directory(_submitted(spec.container), directory)
+
+
+def _sources(container: Container, directory: Path) -> Iterator[tuple[ModelData, Path]]:
+    """Give model data, those of the channels and, when it has its own archive, the code, each with where it goes."""
+    if container.data is not None:
+        yield container.data, directory / "model"
+    for channel in container.channels:
+        yield channel.data, directory / CHANNELS / channel.name
+    if (named := _submitted(container)).startswith("s3://"):
+        yield ModelData(named, DataLayout.GZIP), script_directory(named, directory)
+
+
+def _submitted(container: Container) -> str:
+    return container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
 
 
 def _environment(spec: InstanceSpec, match: Match, handler: str, directory: Path, code: Path) -> Environment:

@@ -36,13 +36,20 @@ class Downloads(Protocol):
         ...
 
 
-def fetch(data: ModelData, target: Path, downloads: Downloads, say: Callable[[str], None], limit_s: float) -> None:
-    """Bring `data` into the empty directory `target` within `limit_s` seconds.
+def fetch(
+    data: ModelData,
+    target: Path,
+    downloads: Downloads,
+    say: Callable[[str], None],
+    limit_s: float,
+    used_s: float = 0.0,
+) -> None:
+    """Bring `data` into the empty directory `target` within `limit_s` seconds, of which `used_s` are over.
 
     Raises DataError; `domain.errors.ValidationException` for a URI that is none of S3.
     """
     location = parse_location(data.uri)
-    job = _Job(downloads, say, location.bucket, time.monotonic() + limit_s)
+    job = _Job(downloads, say, location.bucket, time.monotonic() + limit_s - used_s)
     try:
         match data.layout:
             case DataLayout.GZIP:
@@ -94,7 +101,7 @@ class _Job:
     deadline: float
 
     def fetch_archive(self, key: str, target: Path) -> None:
-        archive = target.with_name(target.name + ".tar.gz")
+        archive = target.with_name(target.name + "~.tar.gz")  # no directory beside it can have that name
         try:
             self._download(key, archive)
             began = time.monotonic()
