@@ -72,8 +72,8 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
     environment = _environment(spec, match, handler, directory, code)
-    for name, path, advice in scripts_with_fixed_paths(code):
-        say(f"{name} names {path}, which does not exist without containers: {advice}")
+    for name, mounted, advice in scripts_with_fixed_paths(code):
+        say(f"{name} names {mounted}, which does not exist without containers: {advice}")
     python = environment.python
     return Prepared(
         python=str(python),
@@ -119,7 +119,8 @@ def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
     """Bring all data, within one limit, and give the directory of the script."""
     began = time.monotonic()
     for data, target in _sources(spec.container, directory):
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (target.parent, target):
+            path.mkdir(mode=0o700, exist_ok=True)
         used_s = time.monotonic() - began
         fetch(data, target, downloads, say, spec.download_timeout.total_seconds(), used_s)
     return script_directory(_submitted(spec.container), directory)
