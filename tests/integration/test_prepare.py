@@ -7,6 +7,7 @@ import io
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import tarfile
@@ -50,27 +51,35 @@ def archive(**members: bytes) -> bytes:
 
 @dataclass
 class Store:
-    """Objects by `/bucket/key`, and the paths asked for."""
+    """Objects by `/bucket/key`, all with one ETag, the paths asked for, and those only looked at."""
 
     url: str
     objects: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
+    etag: str = "1"
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.answer(found.looked_at)
+
         def do_GET(self) -> None:
+            self.wfile.write(self.answer(found.asked))
+
+        def answer(self, asked: list[str]) -> bytes:
             path = unquote(urlsplit(self.path).path)
-            found.asked.append(path)
+            asked.append(path)
             content = found.objects.get(path)
             self.send_response(404 if content is None else 200)
             body = b"<Error><Code>NoSuchKey</Code></Error>" if content is None else content
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", '"1"')
+            self.send_header("ETag", f'"{found.etag}"')
             self.send_header("Last-Modified", "Tue, 01 Jul 2025 10:00:00 GMT")
             self.end_headers()
-            self.wfile.write(body)
+            return body
 
         def log_message(self, *_: object) -> None:
             pass
@@ -241,6 +250,35 @@ def test_additional_data(tmp_path: Path, store: Store) -> None:
     assert sorted(path.name for path in directory.iterdir()) == ["adapter", "adapter.tar.gz"]
     assert (child.directory / "model" / "weights").read_bytes() == b"42"
     assert "[hostmaker] serve.py names /opt/ml/additional-model-data-sources, which does not exist" in child.log
+
+
+def test_what_one_instance_has_downloaded_the_next_has_from_the_cache(tmp_path: Path, store: Store) -> None:
+    store.objects["/b/m.tar.gz"] = archive(weights=b"42")
+    store.objects["/b/words/a.txt"] = b"hello"
+    channels = (Channel("words", ModelData("s3://b/words/a.txt", DataLayout.OBJECT)),)
+    data, downloads = ModelData("s3://b/m.tar.gz"), tmp_path / "downloads"
+    cache = {
+        "HOSTMAKER_DOWNLOADS": str(downloads),
+        "HOSTMAKER_DOWNLOADS_BYTES": "100000",
+        "HOSTMAKER_DOWNLOADS_STORE": "s",
+    }
+    for name in ("one", "two"):
+        child = prepare(tmp_path / name, store, data=data, channels=channels, **cache)
+        child.prepared()
+        words = child.directory / "additional-model-data-sources" / "words" / "a.txt"
+        assert ((child.directory / "model" / "weights").read_bytes(), words.read_bytes()) == (b"42", b"hello")
+        words.write_bytes(b"overwritten by the model")
+    assert store.asked == store.looked_at == ["/b/m.tar.gz", "/b/words/a.txt"]
+    assert "[hostmaker] model data: m.tar.gz is in the cache, and not downloaded again" in child.log
+    assert b"hello" in [path.read_bytes() for path in downloads.glob("[!.]*.*")]
+    assert stat.S_IMODE(downloads.stat().st_mode) == 0o700
+
+
+def test_data_that_is_not_what_its_etag_says(tmp_path: Path, store: Store) -> None:
+    store.objects["/b/m.tar.gz"], store.etag = archive(weights=b"42"), "0" * 32
+    cause = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz")).failure().cause
+    assert "What has come of s3://b/m.tar.gz has the MD5 " in cause
+    prepare(tmp_path / "j", store, data=ModelData("s3://b/m.tar.gz"), HOSTMAKER_S3_COMPARE_MD5="0").prepared()
 
 
 def test_a_channel_whose_data_is_missing(tmp_path: Path, store: Store) -> None:

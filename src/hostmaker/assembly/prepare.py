@@ -97,22 +97,37 @@ def say(text: str) -> None:
 
 
 class ObjectStore:
-    """The object store that the environment names, reached only when something is downloaded; a `Downloads`."""
+    """The object store and the cache that the environment names, from when something is downloaded; a `Downloads`."""
 
-    def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
+    def __init__(self) -> None:
+        self._reached: Downloads | None = None
+
+    def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
         """See `Downloads`."""
-        return self._reach().download(bucket, key, path)
+        return self._reach().download(bucket, key, path, is_borrowed=is_borrowed)
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """See `Downloads`."""
         return self._reach().keys(bucket, prefix)
 
     def _reach(self) -> Downloads:
-        from hostmaker.objects.s3 import S3Access, S3Objects
+        if self._reached is None:
+            self._reached = _reach()
+        return self._reached
 
-        names = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
-        access = S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names))
-        return S3Objects(access, is_patient=True)
+
+def _reach() -> Downloads:
+    from hostmaker.objects.cache import Cache, CachedObjects
+    from hostmaker.objects.s3 import S3Access, S3Objects
+
+    names = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
+    access = S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names))
+    objects = S3Objects(access, is_patient=True, compares_md5=os.environ.get("HOSTMAKER_S3_COMPARE_MD5") != "0")
+    most_bytes = int(os.environ.get("HOSTMAKER_DOWNLOADS_BYTES", "0"))
+    if most_bytes <= 0:
+        return objects
+    cache = Cache(Path(os.environ["HOSTMAKER_DOWNLOADS"]), most_bytes)
+    return CachedObjects(objects, cache, os.environ["HOSTMAKER_DOWNLOADS_STORE"], say)
 
 
 def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
