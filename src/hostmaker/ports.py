@@ -79,6 +79,18 @@ class ObjectMissingError(Exception):
     """There is no such object."""
 
 
+class ObjectDamagedError(Exception):
+    """What has come is not what the store says it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """What an object is at a moment: its ETag as the store gives it (empty: it gives none), its bytes."""
+
+    etag: str
+    size: int
+
+
 class StoreUnavailableError(Exception):
     """The store cannot be read or written (disk full, file gone): what was asked has not happened."""
 

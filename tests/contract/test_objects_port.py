@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import socket
 import threading
@@ -16,7 +17,7 @@ import pytest
 from tests.contract.conftest import KEY, SECRET, Seaweed
 
 from hostmaker.objects.s3 import S3Access, S3Objects
-from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError
 from hostmaker.testing.objects import MemoryObjects
 
 numbers = itertools.count()
@@ -156,6 +157,68 @@ def test_a_store_that_is_away_is_not_an_object_that_is_missing(case: Case, key: 
     for call in calls:
         with pytest.raises(ObjectsUnavailableError, match="does not answer"):
             call()
+
+
+@pytest.mark.parametrize("size", [0, 5, 9 * 1024 * 1024 + 7])
+def test_the_store_tells_versions_whose_etag_is_the_md5(seaweed: Seaweed, tmp_path: Path, size: int) -> None:
+    case = RealCase(seaweed, 1)
+    content = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    case.put("m", content)
+    version, chunks = case.objects.open(case.bucket, "m")
+    assert b"".join(chunks) == content
+    assert case.objects.version(case.bucket, "m") == version
+    assert (version.etag.strip('"'), version.size) == (hashlib.md5(content).hexdigest(), size)
+    with pytest.raises(ObjectMissingError):
+        case.objects.version(case.bucket, "missing")
+    with pytest.raises(ObjectsUnavailableError):
+        case.away.version(case.bucket, "m")
+
+
+def test_an_object_of_several_parts_is_downloaded_whole(seaweed: Seaweed, tmp_path: Path) -> None:
+    case = RealCase(seaweed, 1)
+    upload = case.client.create_multipart_upload(Bucket=case.bucket, Key="m")["UploadId"]
+    parts = []
+    for number, content in enumerate((b"a" * 5 * 1024 * 1024, b"b" * 7), 1):
+        sent = case.client.upload_part(Bucket=case.bucket, Key="m", UploadId=upload, PartNumber=number, Body=content)
+        parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+    case.client.complete_multipart_upload(
+        Bucket=case.bucket, Key="m", UploadId=upload, MultipartUpload={"Parts": parts}
+    )
+    assert list(case.objects.download(case.bucket, "m", tmp_path / "f"))[-1] == (5 * 1024 * 1024 + 7,) * 2
+    assert case.objects.version(case.bucket, "m").etag.strip('"').endswith("-2")
+
+
+@pytest.mark.parametrize("compares_md5", [True, False])
+@pytest.mark.parametrize("etag", [hashlib.md5(b"model").hexdigest(), "0" * 32, "0" * 32 + "-2", "1"])
+def test_content_is_compared_with_an_etag_that_is_an_md5(tmp_path: Path, etag: str, compares_md5: bool) -> None:
+    class Store(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.send_header("ETag", f'"{etag}"')
+            self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(b"model")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Store) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        access = S3Access(f"http://127.0.0.1:{server.server_address[1]}", KEY, SECRET, "us-east-1")
+        steps = S3Objects(access, compares_md5=compares_md5).download("models", "a", tmp_path / "f")
+        try:
+            if compares_md5 and etag == "0" * 32:
+                with pytest.raises(
+                    ObjectDamagedError, match=rf"s3://models/a has the MD5 [0-9a-f]+, and its ETag is {etag}"
+                ):
+                    list(steps)
+            else:
+                assert list(steps) == [(5, 5)]
+        finally:
+            server.shutdown()
+            thread.join(5)
 
 
 def test_a_wrong_secret_is_not_an_object_that_is_missing(seaweed: Seaweed) -> None:

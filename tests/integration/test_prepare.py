@@ -7,6 +7,7 @@ import io
 import json
 import os
 import socket
+import stat
 import subprocess
 import sys
 import tarfile
@@ -21,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
-from hostmaker.domain.model import Container, DataLayout, ModelData
+from hostmaker.domain.model import Channel, Container, DataLayout, ModelData
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import default_cache
 from hostmaker.kit.codec import decode, encode
@@ -50,27 +51,35 @@ def archive(**members: bytes) -> bytes:
 
 @dataclass
 class Store:
-    """Objects by `/bucket/key`, and the paths asked for."""
+    """Objects by `/bucket/key`, all with one ETag, the paths asked for, and those only looked at."""
 
     url: str
     objects: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    looked_at: list[str] = field(default_factory=list)
+    etag: str = "1"
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.answer(found.looked_at)
+
         def do_GET(self) -> None:
+            self.wfile.write(self.answer(found.asked))
+
+        def answer(self, asked: list[str]) -> bytes:
             path = unquote(urlsplit(self.path).path)
-            found.asked.append(path)
+            asked.append(path)
             content = found.objects.get(path)
             self.send_response(404 if content is None else 200)
             body = b"<Error><Code>NoSuchKey</Code></Error>" if content is None else content
             self.send_header("Content-Length", str(len(body)))
-            self.send_header("ETag", '"1"')
+            self.send_header("ETag", f'"{found.etag}"')
             self.send_header("Last-Modified", "Tue, 01 Jul 2025 10:00:00 GMT")
             self.end_headers()
-            self.wfile.write(body)
+            return body
 
         def log_message(self, *_: object) -> None:
             pass
@@ -113,6 +122,7 @@ def prepare(
     environment: dict[str, str] | None = None,
     resolved_image: str | None = None,
     download_s: float = 60,
+    channels: tuple[Channel, ...] = (),
     **more: str,
 ) -> Child:
     directory.mkdir(mode=0o700)
@@ -121,7 +131,7 @@ def prepare(
         region="eu-west-1",
         endpoint="churn",
         variant="AllTraffic",
-        container=Container(image, data, environment or {}),
+        container=Container(image, data, environment or {}, channels=channels),
         instance_type="ml.m5.large",
         download_timeout=timedelta(seconds=download_s),
         startup_timeout=timedelta(seconds=60),
@@ -214,6 +224,70 @@ def test_code_of_its_own_archive_and_a_warning(tmp_path: Path, store: Store) -> 
     assert "[hostmaker] inference.py names /opt/ml/model, which does not exist without containers" in child.log
 
 
+def test_additional_data(tmp_path: Path, store: Store) -> None:
+    store.objects["/b/m.tar.gz"] = archive(weights=b"42")
+    store.objects["/b/adapter.tar.gz"] = archive(
+        **{"a/lora": b"7", "serve.py": b"'/opt/ml/additional-model-data-sources'"}
+    )
+    store.objects["/b/words.txt"] = b"hello"
+    channels = (
+        Channel("adapter", ModelData("s3://b/adapter.tar.gz")),
+        Channel("adapter.tar.gz", ModelData("s3://b/words.txt", DataLayout.OBJECT)),
+    )
+    lies = "/opt/ml/additional-model-data-sources"
+    given = {
+        "SAGEMAKER_SUBMIT_DIRECTORY": f"file://{lies}/adapter",
+        "LORA": f"{lies}/adapter/a/lora",
+        "OTHER": f"{lies}2",
+    }
+    child = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz"), environment=given, channels=channels)
+    env = child.prepared().env
+    directory = child.directory / "additional-model-data-sources"
+    assert Path(env["LORA"]).read_bytes() == b"7"
+    assert Path(env["SAGEMAKER_BASE_DIR"]) / "additional-model-data-sources" == directory
+    assert (env["SAGEMAKER_SUBMIT_DIRECTORY"], env["OTHER"]) == (str(directory / "adapter"), f"{lies}2")
+    assert (directory / "adapter.tar.gz" / "words.txt").read_bytes() == b"hello"
+    assert sorted(path.name for path in directory.iterdir()) == ["adapter", "adapter.tar.gz"]
+    assert (child.directory / "model" / "weights").read_bytes() == b"42"
+    assert "[hostmaker] serve.py names /opt/ml/additional-model-data-sources, which does not exist" in child.log
+
+
+def test_what_one_instance_has_downloaded_the_next_has_from_the_cache(tmp_path: Path, store: Store) -> None:
+    store.objects["/b/m.tar.gz"] = archive(weights=b"42")
+    store.objects["/b/words/a.txt"] = b"hello"
+    channels = (Channel("words", ModelData("s3://b/words/a.txt", DataLayout.OBJECT)),)
+    data, downloads = ModelData("s3://b/m.tar.gz"), tmp_path / "downloads"
+    cache = {
+        "HOSTMAKER_DOWNLOADS": str(downloads),
+        "HOSTMAKER_DOWNLOADS_BYTES": "100000",
+        "HOSTMAKER_DOWNLOADS_STORE": "s",
+    }
+    for name in ("one", "two"):
+        child = prepare(tmp_path / name, store, data=data, channels=channels, **cache)
+        child.prepared()
+        words = child.directory / "additional-model-data-sources" / "words" / "a.txt"
+        assert ((child.directory / "model" / "weights").read_bytes(), words.read_bytes()) == (b"42", b"hello")
+        words.write_bytes(b"overwritten by the model")
+    assert store.asked == store.looked_at == ["/b/m.tar.gz", "/b/words/a.txt"]
+    assert "[hostmaker] model data: m.tar.gz is in the cache, and not downloaded again" in child.log
+    assert b"hello" in [path.read_bytes() for path in downloads.glob("[!.]*.*")]
+    assert stat.S_IMODE(downloads.stat().st_mode) == 0o700
+
+
+def test_data_that_is_not_what_its_etag_says(tmp_path: Path, store: Store) -> None:
+    store.objects["/b/m.tar.gz"], store.etag = archive(weights=b"42"), "0" * 32
+    cause = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz")).failure().cause
+    assert "What has come of s3://b/m.tar.gz has the MD5 " in cause
+    prepare(tmp_path / "j", store, data=ModelData("s3://b/m.tar.gz"), HOSTMAKER_S3_COMPARE_MD5="0").prepared()
+
+
+def test_a_channel_whose_data_is_missing(tmp_path: Path, store: Store) -> None:
+    channels = (Channel("adapter", ModelData("s3://b/absent.tar.gz")),)
+    failure = prepare(tmp_path / "i", store, channels=channels).failure()
+    assert failure.kind is FailureKind.DATA
+    assert "There is no object at s3://b/absent.tar.gz." in failure.cause
+
+
 def test_no_data_asks_the_store_nothing_and_a_pinned_image_stays(tmp_path: Path, store: Store) -> None:
     first = prepare(tmp_path / "one", store).prepared()
     second = prepare(tmp_path / "two", store, resolved_image=first.resolved_image).prepared()
@@ -282,7 +356,8 @@ def test_a_requirement_that_does_not_exist(tmp_path: Path, store: Store) -> None
     assert '"-e ../other" in requirements.txt is not taken here' in failure.cause
 
 
-def test_a_submit_directory_outside_the_model(tmp_path: Path, store: Store) -> None:
-    named = {"SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/../../.."}
+@pytest.mark.parametrize("inside", ["/opt/ml/model", "/opt/ml/additional-model-data-sources"])
+def test_a_submit_directory_outside_the_model(tmp_path: Path, store: Store, inside: str) -> None:
+    named = {"SAGEMAKER_SUBMIT_DIRECTORY": f"{inside}/../../.."}
     failure = prepare(tmp_path / "i", store, environment=named).failure()
-    assert "leads out of /opt/ml/model" in failure.cause
+    assert f"leads out of {inside}." in failure.cause

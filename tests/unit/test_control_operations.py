@@ -18,7 +18,8 @@ from hostmaker.domain.endpoint import EndpointStatus, RequestKind
 from hostmaker.domain.endpoint_config import RoutingStrategy
 from hostmaker.domain.errors import ApiError, InternalFailure, ValidationException
 from hostmaker.domain.fleet import Unknown
-from hostmaker.domain.model import DataLayout, ModelData
+from hostmaker.domain.model import Channel, Container, DataLayout, ModelData
+from hostmaker.kit.codec import decode, encode
 from hostmaker.ports import CallContext, ObjectsUnavailableError
 from hostmaker.testing.alarms import FakeAlarms
 from hostmaker.testing.store import MemoryStore
@@ -224,6 +225,53 @@ def test_the_forms_of_model_data(api: Api, container: dict[str, Any], data: Mode
     model = api.store.model("us-east-1", "m")
     assert model is not None
     assert model.container.data == data
+
+
+def with_channels(*sources: tuple[str, str, str, str]) -> dict[str, Any]:
+    """Give a container with further data: channel, URI, type, compression."""
+    channels = [
+        {"ChannelName": name, **s3_source(uri, kind, compression)["ModelDataSource"]}
+        for name, uri, kind, compression in sources
+    ]
+    return {"Image": "img:1", "ModelDataUrl": "s3://b/m.tar.gz", "AdditionalModelDataSources": channels}
+
+
+def test_additional_data(api: Api) -> None:
+    api.objects.keys.add(("b", "dir/weights.bin"))
+    container = with_channels(
+        ("adapter.v1", "s3://b/dir/", "S3Prefix", "None"), ("draft-model", "s3://b/m.tar.gz", "S3Object", "Gzip")
+    )
+    api("CreateModel", ModelName="m", PrimaryContainer=container)
+    model = api.store.model("us-east-1", "m")
+    assert model is not None
+    assert model.container.channels == (
+        Channel("adapter.v1", ModelData("s3://b/dir/", DataLayout.PREFIX)),
+        Channel("draft-model", ModelData("s3://b/m.tar.gz", DataLayout.GZIP)),
+    )
+    assert decode(Container, encode(model.container)) == model.container
+    assert api("DescribeModel", ModelName="m")["PrimaryContainer"] == container
+
+
+def test_models_that_were_stored_before_there_were_channels() -> None:
+    container = decode(Container, {"image": "img:1", "data": {"uri": "s3://b/m.tar.gz"}})
+    assert container == Container("img:1", ModelData("s3://b/m.tar.gz"))
+
+
+@pytest.mark.parametrize(
+    ("channels", "start"),
+    [
+        ([("c", "s3://b/m.tar.gz"), ("c", "s3://b/m.tar.gz")], 'AdditionalModelDataSources has ChannelName "c" twice.'),
+        ([("..", "s3://b/m.tar.gz")], 'ChannelName ".." of AdditionalModelDataSources cannot name a directory.'),
+        ([(".", "s3://b/m.tar.gz")], 'ChannelName "." of'),
+        ([("c", "s3://b/m.tar.gz"), ("d", "s3://b/gone.tar.gz")], "Could not access model data at s3://b/gone.tar.gz."),
+        ([("c", "https://x/y")], 'Could not read "https://x/y" as a'),
+        ([("c", "s3://b/")], "Could not access model data at s3://b/."),
+    ],
+)
+def test_additional_data_that_is_refused(api: Api, channels: list[tuple[str, str]], start: str) -> None:
+    container = with_channels(*((name, uri, "S3Object", "Gzip") for name, uri in channels))
+    assert api.refusal("CreateModel", ModelName="m", PrimaryContainer=container).startswith(start)
+    assert api.store.models("us-east-1") == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from hostmaker.domain.errors import ValidationException
 from hostmaker.domain.model import DataLayout, ModelData
 from hostmaker.fleet.model_data import DataError, fetch
-from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError
 
 AWS_MISSING = (
     'Failed to download model data for container "container_1" from URL: "{}". Please ensure that there is an '
@@ -30,7 +30,7 @@ class Memory:
     hangs: str | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
-    def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
+    def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
         if bucket == "away":
             raise ObjectsUnavailableError("The object store does not answer: connection refused")
         if key not in self.objects:
@@ -165,9 +165,49 @@ def test_a_read_that_hangs_ends_with_the_time_limit(
         fetched(tmp_path, Memory({"m/a": b"x"}, hangs=hangs), uri, layout, limit_s=0.2)
 
 
+def test_what_came_damaged_is_a_failed_download(tmp_path: Path) -> None:
+    class Damaged(Memory):
+        def download(
+            self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False
+        ) -> Iterator[tuple[int, int]]:
+            yield from super().download(bucket, key, path, is_borrowed=is_borrowed)
+            raise ObjectDamagedError("What has come of s3://b/m has the MD5 0, and its ETag is 1.")
+
+    with pytest.raises(
+        DataError, match=r'Failed to download model data .* from URL: "s3://b/m"\. What has come of'
+    ) as caught:
+        fetched(tmp_path, Damaged({"m": archive(model=b"x")}), "s3://b/m", DataLayout.GZIP)
+    assert str(caught.value).endswith("its ETag is 1.")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_what_is_extracted_is_borrowed_and_what_a_model_gets_is_not(tmp_path: Path) -> None:
+    class Asked(Memory):
+        def download(
+            self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False
+        ) -> Iterator[tuple[int, int]]:
+            borrowed[key] = is_borrowed
+            return super().download(bucket, key, path)
+
+    borrowed: dict[str, bool] = {}
+    objects = Asked({"m.tar.gz": archive(model=b"x"), "p/a": b"1"})
+    for uri, layout in (
+        ("s3://b/m.tar.gz", DataLayout.GZIP),
+        ("s3://b/p/a", DataLayout.OBJECT),
+        ("s3://b/p/", DataLayout.PREFIX),
+    ):
+        folder = tmp_path / layout.value
+        folder.mkdir()
+        fetched(folder, objects, uri, layout)
+        assert borrowed.popitem()[1] is (layout is DataLayout.GZIP)
+
+
 def test_more_than_the_disk_has(tmp_path: Path) -> None:
     class Giant(Memory):
-        def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
+        def download(
+            self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False
+        ) -> Iterator[tuple[int, int]]:
             yield 1, 10**18
             raise AssertionError("the rest was asked for")
 

@@ -110,8 +110,8 @@ REFUSED: list[tuple[str, dict[str, Json], str]] = [
     ),
     (
         "CreateModel",
-        container(AdditionalModelDataSources=[{"ChannelName": "c"}]),
-        "PrimaryContainer.AdditionalModelDataSources",
+        container(AdditionalModelDataSources=[{"ChannelName": "c", "S3DataSource": {"ManifestS3Uri": "s3://b/m"}}]),
+        "PrimaryContainer.AdditionalModelDataSources.1.S3DataSource.ManifestS3Uri",
     ),
     (
         "CreateModel",

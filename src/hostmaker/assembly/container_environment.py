@@ -1,4 +1,4 @@
-"""What a model's process sees of its container: variables and paths, with `/opt/ml/model` where the model truly lies.
+"""What a model's process sees of its container: variables and paths, with what lies in `/opt/ml` where it truly is.
 
 Pure but for looks at directories. Source: container contract of SageMaker hosting; the scikit-learn image's own ENV.
 """
@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from hostmaker.fleet.directory import CHANNELS
 from hostmaker.fleet.model_data import DataError
 
-OPT_ML_MODEL = "/opt/ml/model"
+MOUNTED = {"/opt/ml/model": "model", f"/opt/ml/{CHANNELS}": CHANNELS}  # in a container; in an instance's directory
+ADVICE = {
+    "/opt/ml/model": "use the model_dir that model_fn is given, or the variable SM_MODEL_DIR",
+    f"/opt/ml/{CHANNELS}": f"use {CHANNELS} below the directory that the variable SAGEMAKER_BASE_DIR names",
+}
 MOST_SCRIPTS = 200
 MOST_SCRIPT_BYTES = 1024 * 1024
 
@@ -39,39 +44,51 @@ def container_environment(
         "SAGEMAKER_REGION": region,
         "SAGEMAKER_BASE_DIR": str(directory),
         "SM_MODEL_DIR": str(model),
-        **{name: rewritten(value, model) for name, value in given.items()},
+        **{name: rewritten(value, directory) for name, value in given.items()},
         "SAGEMAKER_SUBMIT_DIRECTORY": str(code),
     }
 
 
-def rewritten(value: str, model: Path) -> str:
-    """Give a value with `/opt/ml/model` at its beginning replaced; `/opt/ml/models` is another path."""
-    rest = value.removeprefix(OPT_ML_MODEL)
-    return str(model) + rest if rest != value and rest[:1] in ("", "/") else value
+def rewritten(value: str, directory: Path) -> str:
+    """Give a value with `/opt/ml/model` or so at its beginning replaced; `/opt/ml/models` is another path."""
+    path = _mounted(value)
+    return str(directory / MOUNTED[path]) + value.removeprefix(path) if path is not None else value
+
+
+def _mounted(value: str) -> str | None:
+    """Give which of the mounted paths a value begins with."""
+    return next((path for path in MOUNTED if value == path or value.startswith(path + "/")), None)
 
 
 def script_directory(named: str, directory: Path) -> Path:
     """Give where the script lies: what `named` (SAGEMAKER_SUBMIT_DIRECTORY) says, `code/` of the model, or the model.
 
-    Source archives in S3 were extracted to `code/` of the instance. Raises DataError for one outside the model.
+    Source archives in S3 are extracted to `code/` of the instance. Raises DataError for one that leads out of the
+    model or the additional data.
     """
     model = directory / "model"
     if named.startswith("s3://"):
         return directory / "code"
-    path = rewritten(named.removeprefix("file://"), model)
-    if path != named.removeprefix("file://"):
-        script = Path(path).resolve()
-        if not script.is_relative_to(model.resolve()):
-            raise DataError(f'SAGEMAKER_SUBMIT_DIRECTORY "{named}" leads out of {OPT_ML_MODEL}.')
+    path = named.removeprefix("file://")
+    if (mounted := _mounted(path)) is not None:
+        script = Path(rewritten(path, directory)).resolve()
+        if not script.is_relative_to((directory / MOUNTED[mounted]).resolve()):
+            raise DataError(f'SAGEMAKER_SUBMIT_DIRECTORY "{named}" leads out of {mounted}.')
         return script
     inside = model / "code"
     return inside if inside.is_dir() else model
 
 
-def scripts_with_fixed_paths(code: Path) -> list[str]:
-    """Give the names of scripts that name `/opt/ml/model` themselves, where nothing is without containers."""
+def scripts_with_fixed_paths(code: Path) -> list[tuple[str, str, str]]:
+    """Give scripts that name a path themselves where nothing is without containers: script, path and advice."""
     scripts = [path for pattern in ("*.py", "*/*.py") for path in sorted(code.glob(pattern))][:MOST_SCRIPTS]
-    return [str(path.relative_to(code)) for path in scripts if OPT_ML_MODEL.encode() in _beginning(path)]
+    begins = {str(path.relative_to(code)): _beginning(path) for path in scripts}
+    return [
+        (name, path, advice)
+        for name, text in begins.items()
+        for path, advice in ADVICE.items()
+        if path.encode() in text
+    ]
 
 
 def _beginning(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Removes what is kept for a while when its time or room is over: environments, logs of instances that have ended."""
+"""Removes what is kept for a while when its time or room is over: environments, downloads, logs of ended instances."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hostmaker.assembly.settings import NodeSection
 from hostmaker.environments import garbage as environments
 from hostmaker.logs import garbage as logs
 from hostmaker.logs.bound import drop_older
+from hostmaker.objects.cache import Cache
 from hostmaker.planner.garbage import GIB, Bounds, Kept, Removal, collect
 
 log = logging.getLogger("hostmaker.node")
@@ -30,6 +31,7 @@ class Collector:
     data_dir: Path
     environments: Bounds
     logs: Bounds
+    downloads: Cache | None = None
 
     def run(self, now: datetime) -> tuple[Removal, ...]:
         """Remove what has to go, tell each in the server's log; gives what went."""
@@ -42,6 +44,7 @@ class Collector:
         with suppress(OSError):  # a cache that is another user's
             for name in environments.sweep(self.cache):
                 log.info("removed %s from the environments: a build or a removal was interrupted", name)
+        self._trim_downloads()
         logs.sweep(root)
         for name in PROCESS_LOGS:
             self._shorten(self.data_dir / name)
@@ -49,6 +52,13 @@ class Collector:
 
     def _remove_environment(self, name: str) -> bool:
         return environments.remove_environment(self.cache, name)
+
+    def _trim_downloads(self) -> None:
+        try:
+            if self.downloads is not None and (gone := self.downloads.trim()):
+                log.info("removed %.1f MB of downloads: they take more than they may", gone / 1e6)
+        except OSError as error:
+            log.warning("downloads could not be looked through: %s", error)
 
     def _exists(self, instance_id: str) -> bool:
         return (self.data_dir / "instances" / instance_id).exists()
@@ -82,7 +92,13 @@ def collector(node: NodeSection, cache: Path, data_dir: Path) -> Collector:
         data_dir,
         Bounds(timedelta(days=node.keep_environments_days), int(node.keep_environments_gib * GIB)),
         Bounds(timedelta(days=node.keep_logs_days), int(node.keep_logs_gib * GIB)),
+        kept_downloads(node, data_dir),
     )
+
+
+def kept_downloads(node: NodeSection, data_dir: Path) -> Cache:
+    """Give the cache of model data; it lies beside the instances: as private, and where files may share blocks."""
+    return Cache(data_dir / "downloads", max(0, int(node.keep_downloads_gib * GIB)))
 
 
 async def collect_for_ever(garbage: Collector, every_s: float) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from hostmaker.assembly.garbage import collect_for_ever, collector
+from hostmaker.assembly.garbage import collect_for_ever, collector, kept_downloads
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.assembly.settings import Settings
 from hostmaker.environments.build import default_cache
@@ -106,12 +106,17 @@ def prepare_environment(start: Start, ours: dict[str, str]) -> dict[str, str]:
     """Give what the child that prepares an instance needs: the object store, and the user's settings of packages."""
     passed = {k: v for k, v in ours.items() if k in PASSED_ON or k.startswith(PASSED_ON_PREFIXES)}
     joined = start.joined
+    downloads = kept_downloads(joined.settings.node, joined.settings.data)
     return {
         **passed,
         "HOSTMAKER_S3_ENDPOINT": joined.s3_url,
         "HOSTMAKER_S3_ACCESS_KEY_ID": joined.s3_access_key_id,
         "HOSTMAKER_S3_SECRET_ACCESS_KEY": joined.s3_secret_access_key,
         "HOSTMAKER_S3_REGION": joined.settings.region,
+        "HOSTMAKER_S3_COMPARE_MD5": str(int(joined.settings.objects.compare_md5)),
+        "HOSTMAKER_DOWNLOADS": str(downloads.directory),
+        "HOSTMAKER_DOWNLOADS_BYTES": str(downloads.most_bytes),
+        "HOSTMAKER_DOWNLOADS_STORE": joined.settings.objects.endpoint_url or "ours",
         "HOSTMAKER_RUNTIMES": joined.settings.node.runtimes,
     }
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ from hostmaker.assembly.container_environment import (
 )
 from hostmaker.domain.errors import ApiError
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
-from hostmaker.domain.model import DataLayout, ModelData
+from hostmaker.domain.model import Container, DataLayout, ModelData
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import Cache, Environment, Wanted, default_cache
 from hostmaker.environments.catalog import CatalogError, Match, Runtime, UnknownImageError, load_catalog, match_image
@@ -32,6 +33,7 @@ from hostmaker.environments.installer import BuildError
 from hostmaker.environments.lock import sha256
 from hostmaker.environments.recipes import recipe_for
 from hostmaker.environments.requirements import read_requirements
+from hostmaker.fleet.directory import CHANNELS
 from hostmaker.fleet.model_data import DataError, Downloads, fetch
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import measure, write_atomically
@@ -75,11 +77,8 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
     environment = _environment(spec, match, handler, directory, code)
-    for name in scripts_with_fixed_paths(code):
-        say(
-            f"{name} names /opt/ml/model, which does not exist without containers: "
-            "use the model_dir that model_fn is given, or the variable SM_MODEL_DIR"
-        )
+    for name, mounted, advice in scripts_with_fixed_paths(code):
+        say(f"{name} names {mounted}, which does not exist without containers: {advice}")
     python = environment.python
     own, image = spec.container.environment, match.runtime.environment
     return Prepared(
@@ -106,35 +105,62 @@ def say(text: str) -> None:
 
 
 class ObjectStore:
-    """The object store that the environment names, reached only when something is downloaded; a `Downloads`."""
+    """The object store and the cache that the environment names, from when something is downloaded; a `Downloads`."""
 
-    def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
+    def __init__(self) -> None:
+        self._reached: Downloads | None = None
+
+    def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
         """See `Downloads`."""
-        return self._reach().download(bucket, key, path)
+        return self._reach().download(bucket, key, path, is_borrowed=is_borrowed)
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """See `Downloads`."""
         return self._reach().keys(bucket, prefix)
 
     def _reach(self) -> Downloads:
-        from hostmaker.objects.s3 import S3Access, S3Objects
+        if self._reached is None:
+            self._reached = _reach()
+        return self._reached
 
-        names = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
-        access = S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names))
-        return S3Objects(access, is_patient=True)
+
+def _reach() -> Downloads:
+    from hostmaker.objects.cache import Cache, CachedObjects
+    from hostmaker.objects.s3 import S3Access, S3Objects
+
+    names = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
+    access = S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names))
+    objects = S3Objects(access, is_patient=True, compares_md5=os.environ.get("HOSTMAKER_S3_COMPARE_MD5") != "0")
+    most_bytes = int(os.environ.get("HOSTMAKER_DOWNLOADS_BYTES", "0"))
+    if most_bytes <= 0:
+        return objects
+    cache = Cache(Path(os.environ["HOSTMAKER_DOWNLOADS"]), most_bytes)
+    return CachedObjects(objects, cache, os.environ["HOSTMAKER_DOWNLOADS_STORE"], say)
 
 
 def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
-    """Bring model data and, when it has its own archive, the code; give the directory of the script."""
-    limit_s = spec.download_timeout.total_seconds()
-    if spec.container.data is not None:
-        fetch(spec.container.data, directory / "model", downloads, say, limit_s)
-    named = spec.container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
-    code = script_directory(named, directory)
-    if named.startswith("s3://"):
-        code.mkdir(mode=0o700)
-        fetch(ModelData(named, DataLayout.GZIP), code, downloads, say, limit_s)
-    return code
+    """Bring all data, within one limit, and give the directory of the script."""
+    began = time.monotonic()
+    for data, target in _sources(spec.container, directory):
+        for path in (target.parent, target):
+            path.mkdir(mode=0o700, exist_ok=True)
+        used_s = time.monotonic() - began
+        fetch(data, target, downloads, say, spec.download_timeout.total_seconds(), used_s)
+    return script_directory(_submitted(spec.container), directory)
+
+
+def _sources(container: Container, directory: Path) -> Iterator[tuple[ModelData, Path]]:
+    """Give model data, those of the channels and, when it has its own archive, the code, each with where it goes."""
+    if container.data is not None:
+        yield container.data, directory / "model"
+    for channel in container.channels:
+        yield channel.data, directory / CHANNELS / channel.name
+    if (named := _submitted(container)).startswith("s3://"):
+        yield ModelData(named, DataLayout.GZIP), script_directory(named, directory)
+
+
+def _submitted(container: Container) -> str:
+    return container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
 
 
 def _environment(spec: InstanceSpec, match: Match, handler: str, directory: Path, code: Path) -> Environment:

@@ -92,6 +92,9 @@ class NodeSection:
     collect_every_s: float = field(default=600.0, metadata={"doc": "seconds between looks for what can be removed"})
     keep_environments_days: float = field(default=30.0, metadata={"doc": "days after an environment's last use"})
     keep_environments_gib: float = field(default=20.0, metadata={"doc": "GiB of all environments of this machine"})
+    keep_downloads_gib: float = field(
+        default=10.0, metadata={"doc": "GiB of downloaded model data, for the next instances; 0: none"}
+    )
     keep_logs_days: float = field(default=30.0, metadata={"doc": "days after the last line of an ended instance"})
     keep_logs_gib: float = field(default=10.0, metadata={"doc": "GiB of all logs; those of ended instances go first"})
 
@@ -103,6 +106,9 @@ class ObjectsSection:
     endpoint_url: str = field(default="", metadata={"doc": "an S3 to use instead of the SeaweedFS that comes along"})
     access_key_id: str = field(default="", metadata={"doc": "its key"})
     secret_access_key: str = field(default="", metadata={"doc": "its secret"})
+    compare_md5: bool = field(
+        default=True, metadata={"doc": "downloads with ETags that look like an MD5; false where KMS encrypts objects"}
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,13 @@ async def missing_data(objects: Objects, target: Snapshot) -> tuple[list[str], l
     """Give what a new fleet could not start for, and of what that cannot be told now; a sentence each."""
     missing, unknown = [], []
     for variant in target.variants:
-        data = variant.model.container.data
-        if data is None:
-            continue
-        try:
-            if not await is_there(objects, data):
-                missing.append(
-                    f'Model data of variant {variant.name} (model "{variant.model.name}") are not at {data.uri}: its '
-                    "instances would fail to start, and it would be rolled back."
-                )
-        except ObjectsUnavailableError as error:
-            unknown.append(f"Whether the model data of variant {variant.name} are there is not known: {error}")
+        for data in variant.model.container.all_data:
+            try:
+                if not await is_there(objects, data):
+                    missing.append(
+                        f'Model data of variant {variant.name} (model "{variant.model.name}") are not at {data.uri}: '
+                        "its instances would fail to start, and it would be rolled back."
+                    )
+            except ObjectsUnavailableError as error:
+                unknown.append(f"Whether the model data of variant {variant.name} are there is not known: {error}")
     return missing, unknown

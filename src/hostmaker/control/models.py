@@ -11,7 +11,7 @@ from hostmaker.control.services import Services
 from hostmaker.control.tags import read_tags
 from hostmaker.domain.errors import InternalFailure, ValidationException
 from hostmaker.domain.location import parse_location
-from hostmaker.domain.model import Container, DataLayout, Model, ModelData
+from hostmaker.domain.model import Channel, Container, DataLayout, Model, ModelData
 from hostmaker.domain.names import arn
 from hostmaker.kit.json_value import Json
 from hostmaker.ports import CallContext, NameTakenError, ObjectsUnavailableError, Output
@@ -34,8 +34,8 @@ class Models:
         taken = f'Cannot create already existing model "{model_arn}".'
         if self._services.store.model(ctx.region, name) is not None:
             raise ValidationException(taken)
-        if container.data is not None:
-            await self._check_data(container.data, request.get("ExecutionRoleArn"), ctx.region)
+        for data in container.all_data:
+            await self._check_data(data, request.get("ExecutionRoleArn"), ctx.region)
         sent = {key: value for key, value in request.items() if key != "Tags"}
         model = Model(ctx.region, name, model_arn, container, self._services.now(), sent)
         try:
@@ -109,7 +109,8 @@ def _container(request: Mapping[str, Json]) -> Container:
         if "\0" in value or "=" in name:
             raise ValidationException(f"Environment variable {name!r} cannot be given to a process.")
     hostname = sent.get("ContainerHostname")
-    return Container(str(image), _data(sent), dict(environment), str(hostname) if hostname else None)
+    named = str(hostname) if hostname else None
+    return Container(str(image), _data(sent), dict(environment), named, _channels(sent))
 
 
 def _data(sent: Mapping[str, Json]) -> ModelData | None:
@@ -123,6 +124,23 @@ def _data(sent: Mapping[str, Json]) -> ModelData | None:
     s3 = cast(Mapping[str, Mapping[str, Json]], source).get("S3DataSource")
     if s3 is None:
         raise ValidationException("ModelDataSource must have an S3DataSource.")
+    return _s3_data(s3)
+
+
+def _channels(sent: Mapping[str, Json]) -> tuple[Channel, ...]:
+    """Read AdditionalModelDataSources; each channel becomes a directory, so its name must be one."""
+    channels: dict[str, Channel] = {}
+    for source in cast(list[Mapping[str, Json]], sent.get("AdditionalModelDataSources") or []):
+        name = str(source["ChannelName"])
+        if name in (".", ".."):
+            raise ValidationException(f'ChannelName "{name}" of AdditionalModelDataSources cannot name a directory.')
+        if name in channels:
+            raise ValidationException(f'AdditionalModelDataSources has ChannelName "{name}" twice.')
+        channels[name] = Channel(name, _s3_data(cast(Mapping[str, Json], source["S3DataSource"])))
+    return tuple(channels.values())
+
+
+def _s3_data(s3: Mapping[str, Json]) -> ModelData:
     match s3["S3DataType"], s3["CompressionType"]:
         case "S3Object", "Gzip":
             layout = DataLayout.GZIP

@@ -26,13 +26,28 @@ class ModelData:
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """Further data of a container, in a directory that bears the channel's name."""
+
+    name: str
+    data: ModelData
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a model."""
+    """One container of a model; the names of its channels differ."""
 
     image: str
     data: ModelData | None = None
     environment: dict[str, str] = field(default_factory=dict)
     hostname: str | None = None
+    channels: tuple[Channel, ...] = ()
+
+    @property
+    def all_data(self) -> tuple[ModelData, ...]:
+        """Give all that its instances fetch."""
+        own = (self.data,) if self.data is not None else ()
+        return (*own, *(channel.data for channel in self.channels))
 
 
 @dataclass(frozen=True, slots=True)

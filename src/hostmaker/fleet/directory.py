@@ -23,7 +23,8 @@ from hostmaker.kit.processes import boot_id
 
 T = TypeVar("T")
 
-OWNED = ("model", "code", "tmp", "home")  # what an instance may write to
+CHANNELS = "additional-model-data-sources"  # a directory for each further source of data
+OWNED = ("model", CHANNELS, "code", "tmp", "home")  # what an instance may write to
 
 
 @dataclass(frozen=True, slots=True)

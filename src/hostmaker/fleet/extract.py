@@ -1,7 +1,9 @@
 """Extracts a model archive as somebody with no rights: in a process of its own, file by file, refusing what is odd.
 
-What is refused: absolute names, `..`, links of both kinds, devices and pipes, names that come twice, archives that are
-cut short, damaged or have something behind their end, more entries or bytes than the bounds.
+What is refused: absolute names, `..`, links of both kinds, devices and pipes, names that come twice or lie too deep,
+archives that are cut short, damaged or have something behind their end, headers without measure, more entries or bytes
+than the bounds. tarfile is given what it can read without harm only: some of its versions take headers that lead
+backward, or numbers of a million digits, for an occasion to work for hours.
 
 This file is also the program of that process, so it needs nothing but the standard library.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 import stat
@@ -18,6 +21,8 @@ import subprocess
 import sys
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -25,7 +30,11 @@ from typing import IO
 NOBODY = 65534
 CHUNK = 1024 * 1024
 BLOCK = 512
-MOST_MEMORY_BYTES = 1024**3  # a header of a tar can ask for any amount
+MOST_MEMORY_BYTES = 1024**3
+MOST_HEADER_BYTES = 64 * 1024  # of all headers in front of one member: a long name, a few extended attributes
+MOST_DIGITS = 300  # a file's name has at most 255
+MOST_DEPTH = 100  # whoever removes a tree holds a descriptor open on every level
+SHOWN = 200  # characters of a name, so that the reason behind it is not cut off
 KEPT_FREE_BYTES = 1024**3
 EXIT_REFUSED = 7
 PR_SET_NO_NEW_PRIVS = 38
@@ -132,20 +141,22 @@ def _shed_rights(bounds: Bounds) -> None:
 
 def extract_here(file: IO[bytes], bounds: Bounds) -> None:
     """Extract a .tar.gz stream below the working directory; raises ExtractionError."""
-    count = _Count(file, bounds)
-    seen: set[str] = set()
+    count, tree = _Count(file, bounds), _Tree(bounds)
     try:
         with gzip.GzipFile(fileobj=file) as unpacked:
-            forward = _Forward(unpacked)
+            forward = _Forward(unpacked, count)
             with tarfile.open(fileobj=forward, mode="r:") as archive:  # type: ignore[call-overload]
                 for entries, member in enumerate(archive, start=1):
                     if entries > bounds.most_entries:
                         raise ExtractionError(f"the archive has more than {bounds.most_entries} entries")
-                    _extract_member(archive, member, seen, count)
+                    with forward.content():
+                        _extract_member(archive, member, tree, count)
             _check_end(forward)
     except MemoryError:
-        raise ExtractionError("the archive has a header that needs too much memory") from None
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, RecursionError) as error:
+        raise ExtractionError("the archive has headers that need too much memory") from None
+    except RecursionError:
+        raise ExtractionError("the archive is not a whole .tar.gz: its headers only lead to further headers") from None
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError, ArithmeticError) as error:
         raise ExtractionError(f"the archive is not a whole .tar.gz: {error}") from error
 
 
@@ -158,27 +169,44 @@ class _Count:
         self._bytes = 0
 
     def add(self, number: int, name: str) -> None:
+        """Count bytes that are written; holes of sparse files are bytes too."""
         self._bytes += number
         if self._bytes > self._bounds.most_bytes:
             raise ExtractionError(
-                f"{name!r} brings the archive above {self._bounds.most_bytes} bytes{self._bounds.most_bytes_because}"
+                f"{_shown(name)} brings the archive above {self._bounds.most_bytes} bytes"
+                f"{self._bounds.most_bytes_because}"
             )
-        packed = max(1, self._packed.tell())
-        if self._bytes > self._bounds.ratio_from_bytes and self._bytes / packed > self._bounds.most_ratio:
-            raise ExtractionError(f"{name!r} grows to more than {self._bounds.most_ratio} times its packed size")
+        self._check_ratio(self._bytes, _shown(name))
+
+    def unpacked(self, total: int) -> None:
+        """Take how many bytes have been unpacked so far, files or not: headers and padding can be bombs, too."""
+        self._check_ratio(total, "the archive")
+
+    def _check_ratio(self, number: int, what: str) -> None:
+        if number > self._bounds.ratio_from_bytes and number / max(1, self._packed.tell()) > self._bounds.most_ratio:
+            raise ExtractionError(f"{what} grows to more than {self._bounds.most_ratio} times its packed size")
 
 
 class _Forward:
-    """A stream that tarfile may move forward in only, and that remembers what it gave last.
+    """A stream that tarfile may move forward in only, that bounds its headers, and that remembers what it gave last.
 
     tarfile takes a damaged header, and a stream that stops between two members, for the archive's end. Only the
     block it read last tells them from a true one.
     """
 
-    def __init__(self, unpacked: gzip.GzipFile) -> None:
+    def __init__(self, unpacked: gzip.GzipFile, count: _Count) -> None:
         self._unpacked = unpacked
+        self._count = count
         self._at = 0
+        self._header_bytes: int | None = 0  # none while a member's content is read
         self.last = b""
+
+    @contextmanager
+    def content(self) -> Iterator[None]:
+        """Let a member's content be read; before and after come headers."""
+        self._header_bytes = None
+        yield
+        self._header_bytes = 0
 
     def tell(self) -> int:
         return self._at
@@ -187,45 +215,86 @@ class _Forward:
         if position < self._at:
             raise tarfile.ReadError("a header leads backward")
         while self._at < position:
-            if not self.read(min(CHUNK, position - self._at)):
+            if not self.pull(min(CHUNK, position - self._at)):
                 raise EOFError("it ends inside a member")
         return self._at
 
     def read(self, size: int) -> bytes:
+        if self._header_bytes is None:
+            return self.pull(size)
+        self._header_bytes += size
+        if size < 0 or self._header_bytes > MOST_HEADER_BYTES:
+            raise ExtractionError(f"the archive has a header of more than {MOST_HEADER_BYTES} bytes")
+        header = self.pull(size)
+        if re.search(rb"\d{%d}" % MOST_DIGITS, header):
+            raise ExtractionError(f"the archive has a header with a number of more than {MOST_DIGITS} digits")
+        return header
+
+    def pull(self, size: int) -> bytes:
+        """Give the next bytes, whatever they are."""
         self.last = self._unpacked.read(size)
         self._at += len(self.last)
+        if self._header_bytes is not None:
+            self._count.unpacked(self._at)
         return self.last
+
+
+class _Tree:
+    """What has been made below the working directory."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._files: set[PurePosixPath] = set()
+        self._directories = {PurePosixPath(".")}
+
+    def add_file(self, path: PurePosixPath) -> bool:
+        """Make the directories above a file that comes; False when a file of its name has come before."""
+        if path in self._files:
+            return False
+        self.add_directory(path.parent)
+        self._files.add(path)
+        return True
+
+    def add_directory(self, path: PurePosixPath) -> None:
+        """Make a directory and those above it, unless they are there; raises OSError."""
+        missing = []
+        while path not in self._directories:
+            missing.append(path)
+            path = path.parent
+        if len(self._directories) + len(missing) > self._bounds.most_entries:
+            raise ExtractionError(f"the archive makes more than {self._bounds.most_entries} directories")
+        for each in reversed(missing):
+            os.mkdir(each, mode=0o700)
+            self._directories.add(each)
 
 
 def _check_end(forward: _Forward) -> None:
     """See that the archive ended with an empty block, and only padding follows; reading on checks the checksums too."""
     if forward.last != bytes(BLOCK):
         raise ExtractionError("the archive is not a whole .tar.gz: its end is missing, or a header is damaged")
-    while chunk := forward.read(CHUNK):
+    while chunk := forward.pull(CHUNK):
         if chunk.strip(b"\0"):
             raise ExtractionError("the archive has data behind its end")
 
 
-def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, seen: set[str], count: _Count) -> None:
+def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: _Tree, count: _Count) -> None:
     path = _checked(member)
     if path is None:
         return
-    name = str(path)
-    if name in seen and not member.isdir():
-        raise ExtractionError(f"{member.name!r} comes twice")
-    seen.add(name)
+    shown = _shown(member.name)
     try:
         if member.isdir():
-            os.makedirs(name, mode=0o700, exist_ok=True)
+            tree.add_directory(path)
+        elif tree.add_file(path):
+            _write(archive, member, str(path), count)
         else:
-            os.makedirs(path.parent, mode=0o700, exist_ok=True)
-            _write(archive, member, name, count)
+            raise ExtractionError(f"{shown} comes twice")
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise ExtractionError(f"{member.name!r} is a file where another member needs a directory") from error
+        raise ExtractionError(f"{shown} is a file where another member needs a directory") from error
     except gzip.BadGzipFile:
         raise
     except OSError as error:
-        raise ExtractionError(f"{member.name[:200]!r} cannot be written: {error.strerror or error}") from error
+        raise ExtractionError(f"{shown} cannot be written: {error.strerror or error}") from error
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str, count: _Count) -> None:
@@ -242,19 +311,27 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, name: str, count: 
 
 def _checked(member: tarfile.TarInfo) -> PurePosixPath | None:
     """Give the member's path if it is one to extract, None for the archive's own root; raises ExtractionError."""
-    name, path = member.name, PurePosixPath(member.name)
+    path, shown = PurePosixPath(member.name), _shown(member.name)
+    if "\0" in member.name:
+        raise ExtractionError(f"{shown} has a zero byte in its name")
     if path.is_absolute():
-        raise ExtractionError(f"{name!r} is an absolute path")
-    if ".." in path.parts or "\0" in name:
-        raise ExtractionError(f"{name!r} leads out of the model directory")
+        raise ExtractionError(f"{shown} is an absolute path")
+    if ".." in path.parts:
+        raise ExtractionError(f"{shown} leads out of the model directory")
     if member.issym() or member.islnk():
         kind = "symbolic" if member.issym() else "hard"
-        raise ExtractionError(f"{name!r} is a {kind} link; pack the file itself")
+        raise ExtractionError(f"{shown} is a {kind} link; pack the file itself")
     if not (member.isfile() or member.isdir()):
-        raise ExtractionError(f"{name!r} is neither a file nor a directory")
+        raise ExtractionError(f"{shown} is neither a file nor a directory")
+    if len(path.parts) > MOST_DEPTH:
+        raise ExtractionError(f"{shown} lies deeper than {MOST_DEPTH} directories")
     if not path.parts and not member.isdir():
-        raise ExtractionError(f"{name!r} is a file without a name")
+        raise ExtractionError(f"{shown} is a file without a name")
     return path if path.parts else None
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= SHOWN else name[:SHOWN] + "...")
 
 
 if __name__ == "__main__":

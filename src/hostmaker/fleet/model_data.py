@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar, assert_never
 from hostmaker.domain.location import parse_location
 from hostmaker.domain.model import DataLayout, ModelData
 from hostmaker.fleet.extract import ExtractionError, extract
-from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError
 
 SAY_EVERY_S = 5.0
 T = TypeVar("T")
@@ -25,10 +25,16 @@ class DataError(Exception):
 
 
 class Downloads(Protocol):
-    """The object store, as far as downloads need it; raises ObjectMissingError and ObjectsUnavailableError."""
+    """The object store, as far as downloads need it.
 
-    def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
-        """Write an object to `path`, giving (bytes so far, bytes in all)."""
+    Raises ObjectMissingError, ObjectsUnavailableError and ObjectDamagedError.
+    """
+
+    def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
+        """Write an object to `path`, giving (bytes so far, bytes in all).
+
+        `is_borrowed`: whoever asks reads the file and removes it, and nobody writes to it; so others may have it, too.
+        """
         ...
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
@@ -36,13 +42,20 @@ class Downloads(Protocol):
         ...
 
 
-def fetch(data: ModelData, target: Path, downloads: Downloads, say: Callable[[str], None], limit_s: float) -> None:
-    """Bring `data` into the empty directory `target` within `limit_s` seconds.
+def fetch(
+    data: ModelData,
+    target: Path,
+    downloads: Downloads,
+    say: Callable[[str], None],
+    limit_s: float,
+    used_s: float = 0.0,
+) -> None:
+    """Bring `data` into the empty directory `target` within `limit_s` seconds, of which `used_s` are over.
 
     Raises DataError; `domain.errors.ValidationException` for a URI that is none of S3.
     """
     location = parse_location(data.uri)
-    job = _Job(downloads, say, location.bucket, time.monotonic() + limit_s)
+    job = _Job(downloads, say, location.bucket, time.monotonic() + limit_s - used_s)
     try:
         match data.layout:
             case DataLayout.GZIP:
@@ -58,7 +71,7 @@ def fetch(data: ModelData, target: Path, downloads: Downloads, say: Callable[[st
     except TimeoutError as error:
         advice = "Raise ModelDataDownloadTimeoutInSeconds, the time to download and extract."
         raise DataError(f"{_failed(data.uri)} It took more than {limit_s:g} s: {error}. {advice}") from error
-    except (_RefusedError, ObjectsUnavailableError) as error:
+    except (_RefusedError, ObjectsUnavailableError, ObjectDamagedError) as error:
         raise DataError(f"{_failed(data.uri)} {error}") from error
     except ExtractionError as error:
         raise DataError(f"{_failed(data.uri)} The archive is refused: {error}.") from error
@@ -94,9 +107,9 @@ class _Job:
     deadline: float
 
     def fetch_archive(self, key: str, target: Path) -> None:
-        archive = target.with_name(target.name + ".tar.gz")
+        archive = target.with_name(target.name + "~.tar.gz")  # no directory beside it can have that name
         try:
-            self._download(key, archive)
+            self._download(key, archive, is_borrowed=True)
             began = time.monotonic()
             extract(archive, target, limit_s=max(0.1, self.deadline - began))
             self.say(f"model data: extracted in {time.monotonic() - began:.2f} s")
@@ -120,10 +133,10 @@ class _Job:
             (target / path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._download(key, target / path)
 
-    def _download(self, key: str, path: Path) -> None:
+    def _download(self, key: str, path: Path, *, is_borrowed: bool = False) -> None:
         began = said = time.monotonic()
         done = 0
-        steps = self.downloads.download(self.bucket, key, path)
+        steps = self.downloads.download(self.bucket, key, path, is_borrowed=is_borrowed)
         for done, size in _bounded(steps, self.deadline, f"downloading {key}"):
             _check_room(path, size - done)
             if (now := time.monotonic()) - said >= SAY_EVERY_S:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,9 +15,10 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
-from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError, ObjectVersion
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import RetryConfig
 
 DOWNLOAD_TURN_BYTES = 4 * 1024 * 1024
@@ -27,6 +30,7 @@ PATIENT: RetryConfig = {
     "retry_timeout": timedelta(seconds=20),
     "backoff": {"init_backoff": timedelta(seconds=0.5), "max_backoff": timedelta(seconds=2), "base": 2},
 }
+MD5 = re.compile(r'"?([0-9a-f]{32})"?')  # the ETag of an object that was put in one piece, unless KMS encrypts it
 RAISED = (BaseError, FileNotFoundError, PermissionError, ValueError)  # some come as the builtins
 
 
@@ -43,9 +47,20 @@ class S3Access:
 class S3Objects:
     """Implements `ports.Objects` and the downloads of an instance's preparation."""
 
-    def __init__(self, access: S3Access, answer_within_s: float = 10.0, *, is_patient: bool = False) -> None:
-        """`answer_within_s` bounds the wait of `exists`. `is_patient`: what fails is tried again for ten seconds."""
+    def __init__(
+        self,
+        access: S3Access,
+        answer_within_s: float = 10.0,
+        *,
+        is_patient: bool = False,
+        compares_md5: bool = True,
+    ) -> None:
+        """`answer_within_s` bounds the wait of `exists`. `is_patient`: what fails is tried again for ten seconds.
+
+        `compares_md5`: an ETag that looks like an MD5 must be that of the content.
+        """
         self._access = access
+        self._compares_md5 = compares_md5
         self._answer_within_s = answer_within_s
         self._retries = PATIENT if is_patient else QUICK
         self._stores: dict[str, S3Store] = {}
@@ -75,28 +90,61 @@ class S3Objects:
             return bool(page)
         return False
 
-    def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
-        """Write an object to `path`, giving (bytes so far, bytes in all) as it goes.
+    def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
+        """Write an object to `path`, giving (bytes so far, bytes in all) as it goes; borrowed or not, the file is new.
 
-        Raises ObjectMissingError and ObjectsUnavailableError.
+        Raises ObjectMissingError, ObjectsUnavailableError and ObjectDamagedError.
+        """
+        version, chunks = self.open(bucket, key)
+        done = 0
+        with path.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                done += len(chunk)
+                yield done, version.size
+
+    def version(self, bucket: str, key: str) -> ObjectVersion:
+        """Give the version that lies at a key; raises ObjectMissingError and ObjectsUnavailableError."""
+        try:
+            return _version(obstore.head(self._store(bucket), key))
+        except RAISED as error:
+            raise _translated(error, bucket, key) from error
+
+    def open(self, bucket: str, key: str) -> tuple[ObjectVersion, Iterator[bytes]]:
+        """Give an object's version and its content.
+
+        Raises ObjectMissingError and ObjectsUnavailableError, the content also ObjectDamagedError.
         """
         try:
             found = obstore.get(self._store(bucket), key)
             chunks = iter(found.stream(min_chunk_size=DOWNLOAD_TURN_BYTES))
         except RAISED as error:
             raise _translated(error, bucket, key) from error
-        size, done = found.meta["size"], 0
-        with path.open("wb") as file:
-            while True:
-                try:
-                    chunk = next(chunks, None)
-                except RAISED as error:
-                    raise _translated(error, bucket, key) from error
-                if chunk is None:
-                    return
-                file.write(chunk)
-                done += len(chunk)
-                yield done, size
+        version = _version(found.meta)
+        return version, self._whole(bucket, key, version, chunks)
+
+    def _whole(self, bucket: str, key: str, version: ObjectVersion, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass the content on, and raise when it was not that of the version."""
+        size, content = 0, hashlib.md5(usedforsecurity=False)
+        told = MD5.fullmatch(version.etag) if self._compares_md5 else None
+        while True:
+            try:
+                chunk = next(chunks, None)
+            except RAISED as error:
+                raise _translated(error, bucket, key) from error
+            if chunk is None:
+                break
+            size += len(chunk)
+            if told is not None:
+                content.update(chunk)
+            yield chunk
+        if size != version.size:
+            raise ObjectDamagedError(f"Of s3://{bucket}/{key}, {size} of {version.size} bytes have come.")
+        if told is not None and content.hexdigest() != told[1]:
+            raise ObjectDamagedError(
+                f"What has come of s3://{bucket}/{key} has the MD5 {content.hexdigest()}, and its ETag is {told[1]}. "
+                "If KMS encrypts it, its ETag is no MD5: start the server with objects.compare_md5=false."
+            )
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Give the keys of the objects under a directory (empty: the whole bucket), sorted; no markers of directories.
@@ -129,6 +177,10 @@ class S3Objects:
                 retry_config=self._retries,
             )
         return self._stores[bucket]
+
+
+def _version(meta: ObjectMeta) -> ObjectVersion:
+    return ObjectVersion(meta["e_tag"] or "", meta["size"])
 
 
 def _is_object(store: S3Store, path: str) -> bool:

@@ -36,7 +36,7 @@ class MemoryObjects:
         kept = self._buckets.get(bucket, {})
         return any(name.startswith(key) for name in kept) if not key or key.endswith("/") else key in kept
 
-    def download(self, bucket: str, key: str, path: Path) -> Iterator[tuple[int, int]]:
+    def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
         """Write an object to `path`, giving (bytes so far, bytes in all)."""
         self._answer()
         content = self._buckets.get(bucket, {}).get(key)
