@@ -107,6 +107,7 @@ def _ready(data_dir: Path) -> dict[str, str] | None:
 def _session_class() -> Any:
     """Give the class of our sessions, which cannot be made before boto3 is there."""
     import boto3
+    from botocore.handlers import SERVICE_NAME_ALIASES  # the SDK says runtime.sagemaker
 
     class HostmakerSession(boto3.Session):  # type: ignore[misc]
         """A session that sends every service to one address; one that is named for a service alone still counts."""
@@ -135,7 +136,7 @@ def _session_class() -> Any:
 
         def _service_id(self, service_name: str) -> str:
             """Give a service's name as variables have it: `SAGEMAKER_RUNTIME`."""
-            model = self._session.get_service_model(service_name)
+            model = self._session.get_service_model(SERVICE_NAME_ALIASES.get(service_name, service_name))
             return str(model.service_id.hyphenize()).replace("-", "_").upper()
 
     return HostmakerSession

@@ -64,7 +64,10 @@ def test_resources_come_here_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_session().resource("s3").meta.client.meta.endpoint_url == READY["endpoint_url"]
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", OTHER)
     assert open_session().resource("s3").meta.client.meta.endpoint_url == OTHER
-    assert open_session().client("sagemaker-runtime").meta.endpoint_url == READY["endpoint_url"]
+    for service in ("sagemaker-runtime", "runtime.sagemaker"):  # the latter is the SDK's word
+        assert open_session().client(service).meta.endpoint_url == READY["endpoint_url"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", OTHER)
+    assert open_session().client("runtime.sagemaker").meta.endpoint_url == OTHER
 
 
 def place(**arguments: str) -> tuple[str, str, str, str | None]:
