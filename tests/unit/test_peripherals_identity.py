@@ -25,12 +25,13 @@ def call(operation: tuple[str, str], ctx: CallContext = CALLER, store: Any = Non
     return roles.handlers()[operation](ctx, request)
 
 
-def test_the_caller_is_the_account() -> None:
-    assert call(("sts", "GetCallerIdentity")) == {
-        "UserId": "123456789012",
-        "Account": "123456789012",
-        "Arn": "arn:aws:iam::123456789012:root",
-    }
+def test_the_caller_has_a_role() -> None:
+    told = call(("sts", "GetCallerIdentity"))
+    assert told["Account"] == "123456789012"
+    assert told["Arn"] == "arn:aws:sts::123456789012:assumed-role/hostmaker/AKIAEXAMPLEEXAMPLE"
+    role = call(("iam", "GetRole"), RoleName="hostmaker")["Role"]
+    assert told["UserId"] == f"{role['RoleId']}:AKIAEXAMPLEEXAMPLE"
+    assert role["Arn"] == "arn:aws:iam::123456789012:role/hostmaker"
 
 
 def test_an_assumed_role_is_the_callers_own_key() -> None:

@@ -8,6 +8,7 @@ import time
 
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.auth.credentials import open_credentials
+from hostmaker.auth.resign import Resigner
 from hostmaker.auth.sigv4 import SigV4Authenticator, scope_of
 from hostmaker.gateway.server import Gateway, GatewaySettings, GatewayTools
 from hostmaker.kit.clock import open_clock
@@ -24,7 +25,7 @@ async def main(start: Start) -> None:
     settings = start.joined.settings
     credentials = open_credentials(settings.data / "credentials.json")
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
-    authenticator = SigV4Authenticator({credentials.access_key_id: credentials.secret_access_key})
+    secrets = {credentials.access_key_id: credentials.secret_access_key}
     host, _, port = start.joined.s3_url.partition("://")[2].rstrip("/").rpartition(":")
     assert start.listener is not None
     hosts = tuple(name for name in (settings.host, *settings.gateway.hosts.split(",")) if name)
@@ -42,11 +43,12 @@ async def main(start: Start) -> None:
             most_connections=most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         ),
         GatewayTools(
-            authenticator=authenticator if settings.auth else None,
+            authenticator=SigV4Authenticator(secrets) if settings.auth else None,
             check_headers=check_invocation_headers,
             scope_of=scope_of,
             real_time=time.time,
             platform_time=clock.seconds,
+            resign=None if settings.objects.endpoint_url else Resigner(secrets).without,
         ),
     )
     await gateway.serve(socket.socket(fileno=start.listener))

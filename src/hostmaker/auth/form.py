@@ -6,13 +6,15 @@ A client sends the same form all day; only times, values, bodies and signatures 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 
 from hostmaker.auth.canonical import canonical_path, canonical_query, folded
-from hostmaker.auth.claim import Claim
+from hostmaker.auth.claim import ALGORITHM, Claim
 from hostmaker.auth.refusals import invalid
 from hostmaker.ports import Identity
 
+ALGORITHM_NAME = ALGORITHM.encode()
 BLOCK = 64  # bytes of SHA-256
 
 
@@ -25,6 +27,14 @@ class SigningKey:
         padded = key.ljust(BLOCK, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+
+    @classmethod
+    def of(cls, secret: str, scope: str) -> SigningKey:
+        """Give the key of a secret access key for a scope, DATE/REGION/SERVICE/aws4_request."""
+        derived = f"AWS4{secret}".encode()
+        for part in scope.split("/"):
+            derived = hmac.digest(derived, part.encode("latin-1"), "sha256")
+        return cls(derived)
 
     def sign(self, text: bytes) -> bytes:
         """Give the code of a text as hexadecimal digits."""
@@ -70,6 +80,11 @@ class Form:
         for index, places in self._repeated:
             picked[index] = b",".join([picked[index], *(folded(values[at]) for at in places)])
         return self._template % tuple(picked)
+
+    def sign(self, values: Sequence[bytes], stamp: bytes, body_hash: bytes) -> bytes:
+        """Give the signature of a request of this form."""
+        canonical = hashlib.sha256(self.head(values) + body_hash).hexdigest().encode()
+        return self.key.sign(b"%b\n%b\n%b\n%b" % (ALGORITHM_NAME, stamp, self.scope, canonical))
 
 
 def _literal(text: str) -> bytes:

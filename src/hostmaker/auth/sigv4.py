@@ -11,14 +11,13 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
-from hostmaker.auth.claim import ALGORITHM, Claim, claim_of_header, claim_of_query, scope_of, stamp_of_date
+from hostmaker.auth.claim import Claim, claim_of_header, claim_of_query, scope_of, stamp_of_date
 from hostmaker.auth.form import Form, SigningKey
 from hostmaker.auth.refusals import invalid, missing, unknown_key
 from hostmaker.ports import Identity
 
 __all__ = ["SigV4Authenticator", "SigV4Verification", "scope_of"]
 
-ALGORITHM_NAME = ALGORITHM.encode()
 UNSIGNED = b"UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest().encode()
 SIGNATURE_DIGITS = 64
@@ -84,10 +83,7 @@ class SigV4Authenticator:
         if known is None:
             if len(self._signing_keys) >= MOST_SIGNING_KEYS:
                 self._signing_keys.clear()
-            derived = f"AWS4{secret}".encode()
-            for part in claim.scope.split("/"):
-                derived = hmac.digest(derived, part.encode("latin-1"), "sha256")
-            known = self._signing_keys[key] = SigningKey(derived)
+            known = self._signing_keys[key] = SigningKey.of(secret, claim.scope)
         return known
 
 
@@ -113,9 +109,7 @@ class SigV4Verification:
     def finish(self) -> Identity:
         """Say who calls; raises AuthError when the signature is another than ours."""
         form = self._form
-        canonical = hashlib.sha256(form.head(self._values) + self._body_hash()).hexdigest().encode()
-        ours = form.key.sign(b"%b\n%b\n%b\n%b" % (ALGORITHM_NAME, self._stamp, form.scope, canonical))
-        if not hmac.compare_digest(ours, self._signature):
+        if not hmac.compare_digest(form.sign(self._values, self._stamp, self._body_hash()), self._signature):
             raise invalid(form.claim.service)
         return form.identity
 

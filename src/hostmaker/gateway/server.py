@@ -26,6 +26,7 @@ from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.routes import Routes
 from hostmaker.gateway.shared import Shared
+from hostmaker.gateway.store_encryption import Resign
 from hostmaker.gateway.table import CompiledTable
 from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.kit.counts import Counts
@@ -61,13 +62,17 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class GatewayTools:
-    """What a gateway is given of other rooms. No authenticator: nothing is verified."""
+    """What a gateway is given of other rooms. No authenticator: nothing is verified.
+
+    `resign` is for a store of ours, which has no KMS; None for another.
+    """
 
     authenticator: Authenticator | None
     check_headers: Callable[[str, Mapping[bytes, bytes]], None]
     scope_of: Callable[[Mapping[bytes, bytes], str], tuple[str, str] | None]
     real_time: Callable[[], float]
     platform_time: Callable[[], float]
+    resign: Resign | None = None
 
 
 class Gateway:
@@ -92,6 +97,7 @@ class Gateway:
             store_address=settings.store_address,
             doors=Doors(settings.hosts),
             authenticator=tools.authenticator,
+            resign=tools.resign,
             check_headers=tools.check_headers,
             routes=Routes(tools.scope_of),
             steady=asyncio.get_running_loop().time,

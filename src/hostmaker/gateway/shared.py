@@ -16,6 +16,7 @@ from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Routes
+from hostmaker.gateway.store_encryption import Resign
 from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.ports import Authenticator
 from hostmaker.wire.answer import error_answer
@@ -39,6 +40,7 @@ class Shared:
         store_address: tuple[str, int],
         doors: Doors,
         authenticator: Authenticator | None,
+        resign: Resign | None,
         check_headers: Callable[[str, Mapping[bytes, bytes]], None],
         routes: Routes,
         steady: Callable[[], float],
@@ -61,6 +63,7 @@ class Shared:
         self.store_address = store_address
         self.doors = doors
         self.authenticator = authenticator
+        self.resign = resign
         self.check_headers = check_headers
         self.routes = routes
         self.steady = steady

@@ -1,4 +1,4 @@
-"""One request for the object store, relayed untouched; its answer comes back as it is."""
+"""One request for the object store, relayed untouched but for `store_encryption`; its answer comes back as it is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ApiError, ServiceUnavailable
 from hostmaker.gateway.request import Request
+from hostmaker.gateway.store_encryption import without_kms
 from hostmaker.gateway.store_relay import StoreRelay
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class StoreCall:
         self._relay = relay
         # The expectation is met here: the store would meet it a second time.
         fields = [field for field in request.raw_fields() if field[0].lower() != b"expect"]
-        relay.begin(self, request.route.method, request.target, fields, request.is_chunked)
+        sent = without_kms(request, fields, self._shared.resign, self._shared.real_time())
+        relay.begin(self, request.route.method, request.target, sent, request.is_chunked)
         if request.is_through:  # it had to wait for its turn, and has no body
             relay.end()
 

@@ -1,6 +1,7 @@
 """A connection to the object store, for one request after the other: bytes pass as they are, in both directions.
 
-Nothing is verified or changed: the store checks the signature itself, and for that every header must stay what it was.
+Nothing is verified or changed: the store checks the signature itself, and for that every header must stay what it was
+when it was signed.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from hostmaker.ports import CallContext, Handler, NameTakenError, Output, RoleSt
 
 ROLE_ARN = re.compile(r"arn:[\w-]+:iam::\d{12}:role/(?P<path>(?:[\w+=,.@-]+/)*)(?P<name>[\w+=,.@-]+)")
 SESSION_S = 3600
+CALLER = "hostmaker"  # the role that whoever holds the key is told to have
 UNSIGNED_KEY = "UNSIGNEDREQUEST0"  # of a caller without a key, where nobody checks signatures
 TRUST = {
     "Version": "2012-10-17",
@@ -81,9 +82,10 @@ class Identities:
         }
 
     def get_caller_identity(self, ctx: CallContext, request: dict[str, Json]) -> Output:
-        """GetCallerIdentity: the account's root."""
-        arn = f"arn:{partition(ctx.region)}:iam::{ctx.account}:root"
-        return {"UserId": ctx.account, "Account": ctx.account, "Arn": arn}
+        """GetCallerIdentity: a role, of which the SDK's `get_execution_role` and mlflow make the role of a model."""
+        session = ctx.access_key_id or UNSIGNED_KEY
+        arn = f"arn:{partition(ctx.region)}:sts::{ctx.account}:assumed-role/{CALLER}/{session}"
+        return {"UserId": f"{_unique('AROA', CALLER)}:{session}", "Account": ctx.account, "Arn": arn}
 
     def assume_role(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """AssumeRole: the caller's own key, until it expires for the client."""
