@@ -1,6 +1,8 @@
 """A process that has imported a framework, and nothing else, and forks instances off itself: they start at once.
 
-    python -I fork_server.py MODULE ...
+    python -I fork_server.py MODULE ... ROOM
+
+ROOM is as long as the command lines may be that are shown of what is forked (`command_line`).
 
 No code of a user's is imported here, and nothing is computed: what has started threads of OpenMP cannot be forked.
 Standard input is a socket to the keeper: it gets a line when the modules are there, and then an answer for each
@@ -21,7 +23,7 @@ from typing import Any, Dict
 if __name__ == "__main__":  # started by path: what belongs to it lies beside it
     sys.path.append(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from hostmaker_runtime import serve
+from hostmaker_runtime import command_line, serve
 from hostmaker_runtime.child import NotStarted, Program, be_inspectable, become, read_told
 
 REPARENT_WITHIN_S = 5.0
@@ -36,11 +38,13 @@ def main() -> None:
     os.close(nothing)
     sys.path.pop()  # ours, from above: it would hide modules of the environment
     began = time.monotonic()
-    missing = [name for name in sys.argv[1:] if not _has_imported(name)]
+    modules = sys.argv[1:-1]
+    command_line.show([sys.executable, sys.argv[0], *modules])
+    missing = [name for name in modules if not _has_imported(name)]
     importlib.import_module("hostmaker_runtime.http_server")
     gc.collect()
     gc.freeze()  # what is here is never garbage, and collections must not touch the pages that are shared
-    text = "fork server: %d modules in %.2f s" % (len(sys.argv) - 1 - len(missing), time.monotonic() - began)
+    text = "fork server: %d modules in %.2f s" % (len(modules) - len(missing), time.monotonic() - began)
     print(text + ("; not there: %s" % ", ".join(missing) if missing else ""), flush=True)
     channel.sendall(b"ready\n")
     for line in channel.makefile("rb"):
@@ -99,13 +103,14 @@ def _leave_to_the_keeper(program: Program, writing: int, keeper: int) -> None:
 def _run(program: Program, writing: int) -> None:
     """Be the model server that `program` would have started."""
     be_inspectable()
+    command_line.show(program.argv)
     os.close(writing)
     try:
         _begin_anew(program)
         serve.main()
     except SystemExit as end:
         os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
-    except BaseException:
+    except BaseException:  # what a process of its own would print as it ends
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)

@@ -12,6 +12,7 @@ import time
 from typing import Any, Dict, List, Optional
 
 from hostmaker_runtime.child import NotStarted, Program, spawn
+from hostmaker_runtime.command_line import ROOM
 
 MOST = 4
 ANSWER_WITHIN_S = 10.0
@@ -27,7 +28,7 @@ class ForkServer:
         self.channel, theirs = socket.socketpair()
         self.is_ready = False
         self.used_at = time.monotonic()
-        argv = [python, "-I", "-u", "-B", PROGRAM, *preload]
+        argv = [python, "-I", "-u", "-B", PROGRAM, *preload, ROOM]
         env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **further}
         try:
             self.pid = spawn(Program(argv, env, "/", log, stdin=theirs.fileno()))

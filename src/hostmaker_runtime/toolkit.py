@@ -16,7 +16,7 @@ from hostmaker_runtime import formats, journal
 from hostmaker_runtime.http_messages import Answer, Request
 from hostmaker_runtime.http_server import Routes
 from hostmaker_runtime.results import answer_of, returned_headers
-from hostmaker_runtime.script import code_directory, import_script_if_there
+from hostmaker_runtime.script import UserError, code_directory, import_script_if_there
 
 PLEASE = "Please provide a %s implementation.\nSee documentation for %s at https://sagemaker.readthedocs.io/en/stable/"
 TEXT = b"text/plain"
@@ -27,7 +27,7 @@ class Framework:
 
     def model_fn(self, model_dir: str) -> Any:
         """Load the model."""
-        raise NotImplementedError(PLEASE % ("model_fn", "model_fn"))
+        raise UserError(PLEASE % ("model_fn", "model_fn"))
 
     def input_fn(self, content: Any, content_type: Optional[str]) -> Any:
         """Decode a request's body."""
@@ -35,7 +35,7 @@ class Framework:
 
     def predict_fn(self, data: Any, model: Any) -> Any:
         """Ask the model."""
-        raise NotImplementedError(PLEASE % ("predict_fn", "predict_fn"))
+        raise UserError(PLEASE % ("predict_fn", "predict_fn"))
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
         """Encode an answer: in the first accepted type that is known."""

@@ -323,7 +323,10 @@ def test_a_store_that_takes_connections_and_says_nothing(tmp_path: Path, store: 
 @pytest.mark.parametrize(
     ("image", "says"),
     [
-        ("763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.1.0", "No local runtime stands for image"),
+        (
+            "763104351884.dkr.ecr.us-east-1.amazonaws.com/tensorflow-inference:2.19.0",
+            "No local runtime stands for image",
+        ),
         ("sagemaker-scikit-learn:latest", 'No local runtime stands for tag "latest"'),
     ],
 )
@@ -335,7 +338,7 @@ def test_images_that_are_not_known(tmp_path: Path, store: Store, image: str, say
 
 @pytest.mark.parametrize(
     ("handler", "says"),
-    [("sklearn", None), ("pytorch", 'The catalog names handler "pytorch" for churn; there are: sklearn')],
+    [("sklearn", None), ("tensorflow", 'The catalog names handler "tensorflow" for churn; there are: huggingface')],
 )
 def test_a_runtime_of_the_user(tmp_path: Path, store: Store, handler: str, says: str | None) -> None:
     """As docs/how-to/add-a-runtime.md shows it."""

@@ -39,7 +39,16 @@ def test_only_the_standard_library_is_imported(path: Path) -> None:
 
 
 def test_the_keeper_is_of_the_standard_library_alone() -> None:
-    for name in ("keeper", "keeper_door", "child", "fork_servers", "fork_server", "processes", "unix_socket"):
+    for name in (
+        "keeper",
+        "keeper_door",
+        "child",
+        "fork_servers",
+        "fork_server",
+        "command_line",
+        "processes",
+        "unix_socket",
+    ):
         foreign = set(imported(ast.parse((ROOT / f"{name}.py").read_text()))) - set(sys.stdlib_module_names)
         assert foreign <= {"hostmaker_runtime"}
 

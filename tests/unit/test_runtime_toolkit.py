@@ -10,6 +10,7 @@ import pytest
 
 from hostmaker_runtime.handlers.python import Plain
 from hostmaker_runtime.http_messages import Answer, Request
+from hostmaker_runtime.script import UserError
 from hostmaker_runtime.shims import BaseInferenceToolkitError
 from hostmaker_runtime.toolkit import Context, Framework, Handler
 
@@ -133,7 +134,7 @@ def test_the_default_formats(
 
 
 def test_without_a_model_fn_the_framework_says_what_is_missing() -> None:
-    with pytest.raises(NotImplementedError, match="Please provide a model_fn"):
+    with pytest.raises(UserError, match="Please provide a model_fn"):
         Handler("/model", None, Framework()).load_model()
 
 
