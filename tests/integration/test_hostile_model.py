@@ -202,6 +202,10 @@ def test_what_is_the_servers_cannot_be_read(attack: Attack) -> None:
     for path in ("credentials.json", "state.db", "ready.json", "node.json", "store.log", "keeper.log"):
         assert (data / path).exists(), path
         assert attack.fails("read", path=str(data / path)), path
+    kept = [path for path in (data / "downloads").iterdir() if path.is_file()]
+    assert kept
+    for path in kept:
+        assert attack.fails("read", path=str(path)), path
     assert attack.fails("read", path=str(data.with_suffix(".ready")))
     assert attack.do("walk", top=str(data), words=["credentials", "state.db", "settings.json"]) == []
     assert attack.others_work()

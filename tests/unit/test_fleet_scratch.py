@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.domain.fleet import InstanceState
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.instance import Exited, Life, Overfilled, PreparedOk, Started, StopProcess, Tell, Unwanted, step
-from hostmaker.fleet.scratch import MIB, DiskBounds, Writer
+from hostmaker.fleet.scratch import MIB, DiskBounds, DiskWatch, Writer
 
 BOUNDS = DiskBounds(1000 * MIB, 100 * MIB)
 WRITTEN = st.dictionaries(st.sampled_from("abcde"), st.integers(0, 1500 * MIB))
@@ -39,6 +41,14 @@ def test_the_cause_says_how_much() -> None:
     (cause,) = BOUNDS.judge({"a": 512 * MIB, "b": 1}, 50 * MIB).values()
     assert "had only 0.0488 GiB free (node.disk_reserve_mib keeps 0.0977 GiB)" in cause
     assert "it had written the most: 0.5 GiB" in cause
+
+
+@pytest.mark.parametrize(("reserve", "asked"), [(0, 0), (1 << 60, 1)])
+def test_what_is_only_kept_for_later_goes_before_any_instance(tmp_path: Path, reserve: int, asked: int) -> None:
+    made: list[None] = []
+    watch = DiskWatch(tmp_path, DiskBounds(reserve_bytes=reserve), lambda: made.append(None))
+    assert asyncio.run(watch.look({})) == {}
+    assert len(made) == asked
 
 
 def test_files_without_a_name_count(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Environments and logs go whole; who uses an environment, or begins to at this moment, keeps it."""
+"""Environments, downloads and logs go whole; who uses an environment, or begins to at this moment, keeps it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from hostmaker.assembly.garbage import Collector
 from hostmaker.environments import garbage as environments
 from hostmaker.logs import garbage as logs
+from hostmaker.objects.cache import Cache
 from hostmaker.planner.garbage import Bounds
 
 DAY = 86400.0
@@ -27,6 +28,7 @@ class House:
         (self.cache / "environments").mkdir(parents=True)
         (self.cache / "work").mkdir()
         (self.data / "instances").mkdir(parents=True)
+        self.downloads = Cache(self.data / "downloads", 10, lambda _: 1 << 40)
 
     def environment(self, key: str, days: float) -> Path:
         directory = self.cache / "environments" / key
@@ -53,7 +55,7 @@ class House:
         return path
 
     def collect(self, logs: Bounds = BOUNDS) -> list[str]:
-        found = Collector(self.cache, self.data, BOUNDS, logs)
+        found = Collector(self.cache, self.data, BOUNDS, logs, self.downloads)
         return [removal.name for removal in found.run(datetime.now(UTC))]
 
 
@@ -149,6 +151,25 @@ def test_directories_that_have_long_been_empty_go(house: House) -> None:
         os.utime(directory, (0, 0))
     logs.sweep(house.data / "logs")
     assert not path.parent.exists()
+
+
+def test_downloads_are_held_to_their_bound(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    assert house.collect() == []
+    house.downloads.directory.mkdir()
+    for name, then in (("a.1", 1), ("b.1", 2)):
+        (house.downloads.directory / name).write_bytes(b"123456")
+        os.utime(house.downloads.directory / name, (then, then))
+    caplog.set_level("INFO")
+    house.collect()
+    assert [path.name for path in house.downloads.directory.glob("[!.]*.*")] == ["b.1"]
+    assert "of downloads: they take more than they may" in caplog.text
+
+
+def test_downloads_that_cannot_be_looked_through_stop_nothing_else(house: House) -> None:
+    house.downloads.directory.mkdir()
+    (house.downloads.directory / "locks").write_text("in the way")
+    house.log("old", 11)
+    assert house.collect() == ["us-east-1/fraud/AllTraffic/old.log"]
 
 
 def test_logs_of_processes_are_bounded(house: House) -> None:

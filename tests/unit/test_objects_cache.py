@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -212,6 +214,36 @@ def test_of_many_who_need_it_at_once_one_downloads(house: House, is_borrowed: bo
     assert got == [b"model"] * 10
     assert house.source.opened == ["m"]
     assert [path.name for path in house.cache.directory.glob(".part-*")] == []
+
+
+DOWNLOADS_AND_HANGS = """
+import pathlib, sys, time
+from hostmaker.objects.cache import Cache, CachedObjects
+from hostmaker.ports import ObjectVersion
+class Hanging:
+    def open(self, bucket, key):
+        return ObjectVersion("1", 5), self.content()
+    def content(self):
+        yield b"mo"
+        print("half", flush=True)
+        time.sleep(60)
+objects = CachedObjects(Hanging(), Cache(pathlib.Path(sys.argv[1]), 1000), "ours", print)
+list(objects.download("b", "m", pathlib.Path(sys.argv[2])))
+"""
+
+
+def test_whoever_is_killed_in_the_middle_leaves_nothing_and_holds_up_nobody(house: House) -> None:
+    argv = [sys.executable, "-c", DOWNLOADS_AND_HANGS, str(house.cache.directory), str(house.root / "half")]
+    house.source.objects["m"], house.source.etags["m"] = b"model", "1"
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as other, ThreadPoolExecutor(1) as pool:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"half\n"
+        got = pool.submit(house.get, "m")
+        time.sleep(0.2)
+        assert house.source.opened == []  # it waits
+        other.kill()
+        assert got.result(timeout=20) == b"model"
+    assert [path.read_bytes() for path in house.kept()] == [b"model"]
 
 
 def test_those_who_need_what_cannot_be_kept_do_not_wait_for_each_other(house: House) -> None:

@@ -59,6 +59,9 @@ async def main(start: Start) -> None:
             most_processes=settings.node.most_processes,
             memory=_memory(settings),
             disk=DiskBounds(int(settings.node.instance_disk_gib * GIB), settings.node.disk_reserve_mib << 20),
+            make_room=lambda: kept_downloads(settings.node, settings.data).make_room(
+                settings.node.disk_reserve_mib << 20
+            ),
         ),
         clock.now,
         append_line,

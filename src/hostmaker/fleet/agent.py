@@ -63,6 +63,7 @@ class NodeSettings:
     most_processes: int = 4096
     memory: MemoryLimits = field(default_factory=lambda: MemoryLimits(False, 0, None))
     disk: DiskBounds = field(default_factory=DiskBounds)
+    make_room: Callable[[], None] = lambda: None  # called in a thread when the disk is nearly full
     periods: Periods = field(default_factory=Periods)
     is_forking: bool = True  # from a process that has imported the framework, where the runtime is fit for it
 
@@ -219,7 +220,7 @@ class NodeAgent:
 
     async def _watch_disk(self) -> None:
         """End instances that write too much, for ever."""
-        watch = DiskWatch(self._settings.data_dir, self._settings.disk)
+        watch = DiskWatch(self._settings.data_dir, self._settings.disk, self._settings.make_room)
         while True:
             await watch.wait()
             running = {ident: writer for ident, runner in self._runners.items() if (writer := runner.writer())}

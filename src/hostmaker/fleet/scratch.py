@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,28 +78,36 @@ class Writer:
 
 
 class DiskWatch:
-    """Looks again and again; more often when the disk is nearly full."""
+    """Looks again and again; more often when the disk is nearly full.
 
-    def __init__(self, data_dir: Path, bounds: DiskBounds) -> None:
+    Then it first asks for room (blocking): what is only kept for later goes before any instance does.
+    """
+
+    def __init__(self, data_dir: Path, bounds: DiskBounds, make_room: Callable[[], None]) -> None:
         self._data_dir = data_dir
         self._bounds = bounds
+        self._make_room = make_room
         self._next_look = 0.0
 
     async def wait(self) -> None:
         """Return when it is time to look."""
         while True:
             await asyncio.sleep(NEAR_LOOK_S)
-            is_near = self._free() < NEAR * self._bounds.reserve_bytes
-            if time.monotonic() >= self._next_look - (LOOK_S - NEAR_LOOK_S if is_near else 0):
+            if time.monotonic() >= self._next_look - (LOOK_S - NEAR_LOOK_S if self._is_near() else 0):
                 return
 
     async def look(self, writers: Mapping[str, Writer]) -> dict[str, str]:
         """Give who has to end, and why."""
+        if self._is_near():
+            await asyncio.to_thread(self._make_room)
         began = time.monotonic()
         written = await asyncio.to_thread(_measured, writers)
         ended = time.monotonic()
         self._next_look = ended + max(LOOK_S, (ended - began) * SHARE_OF_TIME)
         return self._bounds.judge(written, self._free())
+
+    def _is_near(self) -> bool:
+        return self._free() < NEAR * self._bounds.reserve_bytes
 
     def _free(self) -> int:
         try:

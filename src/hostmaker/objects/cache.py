@@ -177,9 +177,9 @@ class Cache:
         return None
 
     def make_room(self, size: int) -> None:
-        """Let older objects go for one of `size` bytes when the disk is nearly full."""
+        """Let older objects go for `size` bytes more when the disk is nearly full."""
         with suppress(OSError):
-            if (lacking := self._lacking(size)) > 0:
+            if (lacking := self._lacking(size)) and self._measure():
                 with self._books() as total:
                     total.bytes = self._evict(self._measure() - lacking)
 
