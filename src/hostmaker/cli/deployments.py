@@ -113,10 +113,10 @@ def _told(each: dict[str, Any], now: str) -> list[str]:
     for event in each.get("events", ()):
         shares = ", ".join(f"{name} {share}" for name, share in event["shares"].items())
         lines.append(f"  {event['at'][11:23]}  step {event['step'] + 1}  {event['what']:<16}  {shares}  {event['why']}")
-    return lines + _cause(each.get("cause"))
+    return lines + cause_lines(each.get("cause"))
 
 
-def _cause(cause: dict[str, Any] | None) -> list[str]:
+def cause_lines(cause: dict[str, Any] | None) -> list[str]:
     """Tell why it was rolled back, with the evidence."""
     if cause is None:
         return []

@@ -82,6 +82,29 @@ def up(
 
 
 @app.command()
+def serve(
+    path: Annotated[Path, typer.Argument(exists=True, help="A model.tar.gz, a model's directory, or its one file.")],
+    name: Annotated[Optional[str], typer.Option(help="Of the endpoint; the path's own when left out.")] = None,  # noqa: UP045
+    image: Annotated[Optional[str], typer.Option(help="Image URI; guessed when left out.")] = None,  # noqa: UP045
+    instances: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    instance_type: Annotated[str, typer.Option(help="Their type.")] = "ml.m5.large",
+    variables: Annotated[Optional[list[str]], typer.Option("--env", help="NAME=VALUE for the container.")] = None,  # noqa: UP045
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of a server that has to be started.")] = 4747,
+    once: Annotated[bool, typer.Option("--once", help="End a server that had to be started at once again.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Serve what lies at PATH: guesses the runtime, says what it guessed, and deploys an endpoint."""
+    from hostmaker.cli.serve import Wish
+    from hostmaker.cli.serve import serve as begin
+
+    pairs = [each.partition("=") for each in variables or ()]
+    if wrong := [name for name, equals, _ in pairs if not name or not equals]:
+        raise typer.BadParameter(f"--env is NAME=VALUE, not {wrong[0]!r}.")
+    wish = Wish(path, name, image, instances, instance_type, {key: value for key, _, value in pairs})
+    begin(wish, _directory(data_dir), port, once)
+
+
+@app.command()
 def down(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """End the server of a data directory and everything it runs; its endpoints come back with the next `up`."""
     from hostmaker.cli.server import stop_server
