@@ -1,4 +1,4 @@
-# Few words: setup, run, test, check, bench, soak, clean.
+# Few words: setup, run, test, check, compat, bench, soak, clean.
 
 PORT ?= 4747
 DATA_DIR ?= .hostmaker
@@ -6,7 +6,7 @@ ONCE ?=
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
-.PHONY: help setup run test check bench soak clean
+.PHONY: help setup run test check compat bench soak clean
 
 help:
 	@echo "make setup   make .venv with hostmaker and everything it needs"
@@ -14,6 +14,7 @@ help:
 	@echo "             (ONCE=1: end after the example; PORT=4747, 0 for any; DATA_DIR=.hostmaker)"
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make test    make check, then all tests"
+	@echo "make compat  the SageMaker SDK, mlflow, the AWS CLI, old and new boto3, each in an environment of its own"
 	@echo "make bench   measure the gateway, the way to the first prediction, a rollback, a simulated day"
 	@echo "make soak    crash points by the hundred thousand, real processes killed under load (up to three hours)"
 	@echo "make clean   remove what the above have made, the data directory apart"
@@ -35,6 +36,9 @@ check: $(SET_UP)
 
 test: check
 	$(BIN)/pytest
+
+compat: $(SET_UP)
+	$(BIN)/pytest tests/compat
 
 bench: $(SET_UP)
 	$(BIN)/python -m benches.gateway
