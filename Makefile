@@ -43,6 +43,7 @@ compat: $(SET_UP)
 bench: $(SET_UP)
 	$(BIN)/python -m benches.gateway
 	$(BIN)/python -m benches.first_prediction
+	$(BIN)/python -m benches.forked_start
 	$(BIN)/python -m benches.rollback_latency --rollbacks 6
 	$(BIN)/python -m benches.simulated_day
 

@@ -54,11 +54,11 @@ def main() -> None:
 
 
 @contextmanager
-def server(data_dir: Path) -> Iterator[tuple[dict[str, Any], float]]:
-    """Run a server; gives its ready file and the seconds until it was there."""
+def server(data_dir: Path, *further: str) -> Iterator[tuple[dict[str, Any], float]]:
+    """Run a server; gives its ready file and the seconds until it was there. `further` are arguments of `up`."""
     path = data_dir.with_suffix(".ready")
     path.unlink(missing_ok=True)
-    command = [HOSTMAKER, "up", "--port", "0", "--data-dir", data_dir, "--ready-file", path]
+    command = [HOSTMAKER, "up", "--port", "0", "--data-dir", data_dir, "--ready-file", path, *further]
     began = time.perf_counter()
     with data_dir.with_suffix(".log").open("ab") as log, subprocess.Popen(command, stderr=log) as process:
         try:
@@ -83,20 +83,24 @@ def client(ready: dict[str, Any], service: str) -> Any:
     )
 
 
-def prepare(ready: dict[str, Any]) -> None:
+def prepare(ready: dict[str, Any], image: str = IMAGE, script: str = SCRIPT) -> None:
     """Create model and config, and an endpoint once, so that the environment is there."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         entry = tarfile.TarInfo("code/inference.py")
-        entry.size = len(SCRIPT)
-        archive.addfile(entry, io.BytesIO(SCRIPT.encode()))
+        entry.size = len(script)
+        archive.addfile(entry, io.BytesIO(script.encode()))
     s3, sagemaker = client(ready, "s3"), client(ready, "sagemaker")
     s3.create_bucket(Bucket="bench")
     s3.put_object(Bucket="bench", Key="model.tar.gz", Body=buffer.getvalue())
     sagemaker.create_model(
         ModelName="bench",
         ExecutionRoleArn="arn:aws:iam::123456789012:role/bench",
-        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": "s3://bench/model.tar.gz"},
+        PrimaryContainer={
+            "Image": image,
+            "ModelDataUrl": "s3://bench/model.tar.gz",
+            "Environment": {"SAGEMAKER_PROGRAM": "inference.py"},
+        },
     )
     variant = {"VariantName": "v", "ModelName": "bench", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName="bench", ProductionVariants=[variant])
@@ -119,11 +123,11 @@ def endpoint_times(ready: dict[str, Any], rounds: int) -> None:
     told("CreateEndpoint -> first prediction (with a new boto3 client)", predicted)
 
 
-def create(ready: dict[str, Any], name: str) -> float:
+def create(ready: dict[str, Any], name: str, config: str = "bench") -> float:
     """Create an endpoint; gives the seconds until it was in service."""
     sagemaker = client(ready, "sagemaker")
     began = time.perf_counter()
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName="bench")
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
     while (status := sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]) == "Creating":
         time.sleep(0.02)
     if status != "InService":
