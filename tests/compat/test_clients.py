@@ -22,6 +22,7 @@ SCRIPTS = [
     ("boto3-newest", "boto3_whole_job"),
     ("sagemaker-2", "sdk2_formats"),
     ("sagemaker-2", "sdk2_variants"),
+    ("sagemaker-2", "sdk2_options"),
     ("sagemaker-2", "sdk2_xgboost"),
     ("sagemaker-2", "sdk2_pytorch"),
     ("sagemaker-2", "sdk2_refused"),

@@ -7,6 +7,8 @@ import boto3
 import sagemaker
 from botocore.exceptions import ClientError
 from sagemaker.async_inference import AsyncInferenceConfig
+from sagemaker.compute_resource_requirements.resource_requirements import ResourceRequirements
+from sagemaker.enums import EndpointType
 from sagemaker.model_monitor import DataCaptureConfig
 from sagemaker.multidatamodel import MultiDataModel
 from sagemaker.pipeline import PipelineModel
@@ -44,6 +46,9 @@ where = {"instance_type": "ml.m5.large", "initial_instance_count": 1, "wait": Fa
 refused("ServerlessConfig", lambda: model().deploy(serverless_inference_config=ServerlessInferenceConfig()))
 later = AsyncInferenceConfig(output_path=f"s3://{bucket}/answers")
 refused("AsyncInferenceConfig", lambda: model().deploy(**where, async_inference_config=later))
+part = ResourceRequirements(requests={"memory": 1024, "copies": 1})
+in_parts = {"endpoint_type": EndpointType.INFERENCE_COMPONENT_BASED, "resources": part, "endpoint_name": "sdk2-parts"}
+refused("inference components", lambda: model().deploy(**where, **in_parts))
 capture = DataCaptureConfig(enable_capture=True, destination_s3_uri=f"s3://{bucket}/seen", sagemaker_session=session)
 refused("DataCaptureConfig", lambda: model().deploy(**where, data_capture_config=capture))
 many = MultiDataModel("many", f"s3://{bucket}/models/", model=model(), sagemaker_session=session)

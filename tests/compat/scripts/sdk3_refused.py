@@ -1,9 +1,13 @@
 """SageMaker SDK 3: what cannot be had is refused by name, at once."""
 
+import tarfile
 from collections.abc import Callable
+from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
+from sagemaker.core import inference_config
+from sagemaker.core.helper.session_helper import Session
 from sagemaker.core.resources import EndpointConfig, InferenceComponent, Model, TransformJob
 from sagemaker.core.shapes import (
     AsyncInferenceConfig,
@@ -17,6 +21,10 @@ from sagemaker.core.shapes import (
     TransformResources,
     TransformS3DataSource,
 )
+from sagemaker.core.training.configs import SourceCode
+from sagemaker.serve.model_builder import ModelBuilder
+
+from hostmaker.session import open_session
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 ROLE = "arn:aws:iam::123456789012:role/SageMaker"
@@ -66,3 +74,29 @@ refused(
     ),
 )
 model.delete()
+
+# What ModelBuilder takes for `inference_config`.
+
+session = Session(open_session())
+Path("code").mkdir()
+Path("code/serve.py").write_text("def model_fn(model_dir):\n    return None\n")
+with tarfile.open("model.tar.gz", "w:gz") as archive:
+    archive.addfile(tarfile.TarInfo("nothing"))
+uploaded = session.upload_data("model.tar.gz", key_prefix="sdk3-refused")
+deploy = {"endpoint_name": "sdk3-refused", "initial_instance_count": 1, "wait": False}
+for words, wanted in [
+    ("ServerlessConfig", inference_config.ServerlessInferenceConfig()),
+    ("AsyncInferenceConfig", inference_config.AsyncInferenceConfig()),
+    ("inference components", inference_config.ResourceRequirements(requests={"memory": 1024, "copies": 1})),
+]:
+    builder = ModelBuilder(
+        s3_model_data_url=uploaded,
+        source_code=SourceCode(source_dir="code", entry_script="serve.py"),
+        image_uri=IMAGE,
+        role_arn=ROLE,
+        instance_type="ml.m5.large",
+        sagemaker_session=session,
+    )
+    built = builder.build()
+    refused(words, lambda builder=builder, wanted=wanted: builder.deploy(**deploy, inference_config=wanted))
+    built.delete()
