@@ -196,6 +196,7 @@ def test_a_restarted_agent_goes_on_with_the_processes_it_finds(play: Callable[[P
         await house.stop_agent()
         assert dead.pid is not None
         os.kill(dead.pid, signal.SIGKILL)
+        await house.until(lambda: not is_alive(dead.pid))
         await house.until(lambda: house.hub is not None and isinstance(house.hub.seen(), Unknown))
         house.history.clear()
         house.start_agent()

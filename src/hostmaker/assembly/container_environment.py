@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hostmaker.fleet.directory import CHANNELS
+from hostmaker.domain.preparation import CHANNELS
 from hostmaker.fleet.model_data import DataError
 
 MOUNTED = {"/opt/ml/model": "model", f"/opt/ml/{CHANNELS}": CHANNELS}  # in a container; in an instance's directory

@@ -26,14 +26,13 @@ from hostmaker.assembly.container_environment import (
 from hostmaker.domain.errors import ApiError
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
 from hostmaker.domain.model import Container, DataLayout, ModelData
-from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
+from hostmaker.domain.preparation import CHANNELS, SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import Cache, Environment, Wanted, default_cache
 from hostmaker.environments.catalog import CatalogError, Match, Runtime, UnknownImageError, load_catalog, match_image
 from hostmaker.environments.installer import BuildError
 from hostmaker.environments.lock import sha256
 from hostmaker.environments.recipes import recipe_for
 from hostmaker.environments.requirements import read_requirements
-from hostmaker.fleet.directory import CHANNELS
 from hostmaker.fleet.model_data import DataError, Downloads, fetch
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import measure, write_atomically

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SOCKET_PLACEHOLDER = "@SOCKET@"
+CHANNELS = "additional-model-data-sources"  # a directory for each further source of data
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hostmaker.domain.fleet import InstanceFailure, InstanceSpec
-from hostmaker.domain.preparation import Prepared
+from hostmaker.domain.preparation import CHANNELS, Prepared
 from hostmaker.fleet.watch import Process
 from hostmaker.kit.codec import CodecError, decode, encode
 from hostmaker.kit.files import write_atomically
@@ -23,7 +23,6 @@ from hostmaker.kit.processes import boot_id
 
 T = TypeVar("T")
 
-CHANNELS = "additional-model-data-sources"  # a directory for each further source of data
 OWNED = ("model", CHANNELS, "code", "tmp", "home")  # what an instance may write to
 
 

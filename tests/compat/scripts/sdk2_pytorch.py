@@ -32,7 +32,8 @@ model = PyTorchModel(
     model_data=session.upload_data("model.tar.gz", key_prefix="pytorch"),
     role="SageMaker",
     entry_point="serve.py",
-    framework_version="2.5",
+    image_uri="763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-inference:2.13.0-cpu-py311",
+    framework_version="2.13",
     py_version="py311",
     sagemaker_session=session,
 )
