@@ -1,7 +1,8 @@
 """What a model's process may see and do: entered between fork and exec, and never left.
 
 A *view*, for a server that is root: a mount namespace in which the server's directories and its user's home are empty
-but for what the instance needs, a `/proc` that shows nobody else's processes, and a user id of the instance's own.
+but for what the instance needs, a `/proc` that shows nobody else's processes, the instance's directory at `/opt/ml` as
+in a container, and a user id of the instance's own.
 *Landlock*, for any other user: an allow-list of paths that the kernel holds the process to.
 
 As a program, `confinement.py --probe` says in one JSON line which of them this machine allows.
@@ -12,6 +13,7 @@ import ctypes
 import json
 import os
 import resource
+import stat
 import struct
 import sys
 from typing import Any, Dict, List, Optional, Tuple
@@ -30,20 +32,24 @@ SCOPES = 3  # no abstract sockets and no signals beyond what is confined togethe
 READABLE = EXECUTE | READ_FILE | READ_DIR
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm")  # noqa: S108
 
+ABOVE, ML = "/opt", "ml"  # where a container has its model
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Confinement:
     """What is asked for, as it stands in a request: nothing of it is optional once it is there.
 
-    `uid` is user and group; `hide` are directories to empty, `show` what stays of them; `read` and `write` are what
-    Landlock allows; `processes` bounds how many there may be; `groups` are files of cgroups to write the process into.
+    `uid` is user and group; `hide` are directories to empty, `show` what stays of them; `mount` is a directory that is
+    to be seen at `/opt/ml`; `read` and `write` are what Landlock allows; `processes` bounds how many there may be;
+    `groups` are files of cgroups to write the process into.
     """
 
     def __init__(self, told: Dict[str, Any]) -> None:
         self.uid: Optional[int] = None if told.get("uid") is None else int(told["uid"])
         self.hide = _paths(told.get("hide", []))
         self.show = _paths(told.get("show", []))
+        self.mount = _paths([told["mount"]])[0] if told.get("mount") is not None else None
         self.read = _paths(told.get("read", []))
         self.write = _paths(told.get("write", []))
         self.processes: Optional[int] = None if told.get("processes") is None else int(told["processes"])
@@ -54,7 +60,7 @@ class Confinement:
         for path in self.groups:
             _write(path, b"0")
         if self.hide:
-            enter_view(self.hide, self.show)
+            enter_view(self.hide, self.show, self.mount)
         if self.uid is not None:
             if self.processes is not None:
                 resource.setrlimit(resource.RLIMIT_NPROC, (self.processes, self.processes))
@@ -82,24 +88,60 @@ def _write(path: str, content: bytes) -> None:
 # The view
 
 
-def enter_view(hide: List[str], show: List[str]) -> None:
-    """Empty some directories for this process and its children, but for some paths below them; raises OSError."""
+def enter_view(hide: List[str], show: List[str], mount: Optional[str] = None) -> None:
+    """Empty some directories for this process and its children, but for some paths below them; raises OSError.
+
+    `mount` is a directory to be seen at /opt/ml, too.
+    """
     if _libc.unshare(CLONE_NEWNS) != 0:
         _raise("unshare")
     _mount(None, "/", None, MS_REC | MS_PRIVATE)
     outermost = [path for path in sorted(set(hide)) if not _below(path, [other for other in hide if other != path])]
     kept = [(path, os.open(path, os.O_PATH)) for path in show if _below(path, outermost)]
+    mounted = None if mount is None else os.open(mount, os.O_PATH)
     mask = os.umask(0o022)  # whoever goes through an emptied directory must be able to
     for path in outermost:
-        _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
+        _empty(path)
     for path, handle in kept:
-        os.makedirs(path, exist_ok=True)
-        _mount("/proc/self/fd/%d" % handle, path, None, MS_BIND | MS_REC)
-        os.close(handle)
+        _put(handle, path)
     for path in outermost:
-        _mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+        _seal(path)
+    if mounted is not None and os.path.isdir(ABOVE):
+        _add_to(ABOVE, ML, mounted)
     os.umask(mask)
     _mount("proc", "/proc", "proc", 0, "hidepid=invisible")
+
+
+def _empty(path: str) -> None:
+    _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
+
+
+def _seal(path: str) -> None:
+    _mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+
+def _put(handle: int, path: str) -> None:
+    """Have what an open handle stands for seen at a path; the handle is closed."""
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+        os.makedirs(path, exist_ok=True)
+    else:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
+    _mount("/proc/self/fd/%d" % handle, path, None, MS_BIND | MS_REC)
+    os.close(handle)
+
+
+def _add_to(above: str, name: str, handle: int) -> None:
+    """Have a directory seen below one that need not have a place for it; all else there stays as it is."""
+    others = [(each, os.path.join(above, each)) for each in os.listdir(above) if each != name]
+    links = [(path, os.readlink(path)) for _, path in others if os.path.islink(path)]
+    kept = [(path, os.open(path, os.O_PATH)) for _, path in others if not os.path.islink(path)]
+    _empty(above)
+    for path, leads_to in links:
+        os.symlink(leads_to, path)
+    for path, other in kept:
+        _put(other, path)
+    _put(handle, os.path.join(above, name))
+    _seal(above)
 
 
 def _below(path: str, others: List[str]) -> bool:
@@ -177,7 +219,7 @@ def probe() -> Dict[str, Any]:
     if pid == 0:
         told = b""
         try:
-            enter_view(["/root" if os.path.isdir("/root") else "/mnt"], [])
+            enter_view(["/root" if os.path.isdir("/root") else "/mnt"], [], "/mnt" if os.path.isdir("/mnt") else None)
         except OSError as error:
             told = ("%s: %s" % (error.filename, error.strerror)).encode()
         os.write(writing, told)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from hostmaker.fleet.confine import probe
+
 from .conftest import HOSTMAKER, ROLE, Server, create_config
 from .runtime_house import wait_until
 
@@ -250,3 +252,29 @@ def test_a_server_that_does_not_start_says_why(
     with pytest.raises(AssertionError, match="ping health check") as caught:
         deploy(server, name, "hostmaker/serve", files)
     assert says in str(caught.value)
+
+
+FIXED = """
+import os
+HERE = os.listdir("/opt")
+
+def model_fn(model_dir):
+    return open("/opt/ml/model/who").read()
+
+def predict_fn(data, model):
+    return {"model": model, "beside": HERE, "here": sorted(os.listdir("/opt/ml/model"))}
+"""
+
+
+@pytest.mark.parametrize("number", [1, 2])  # each sees its own
+def test_a_path_of_the_container_is_there_in_a_view(server: Server, number: int) -> None:
+    if not probe()["view"]:
+        assert not Path("/opt/ml/model").exists()
+        return
+    files = {"code/inference.py": FIXED, "who": f"it is {number}"}
+    deploy(server, f"fixed-path-{number}", "hostmaker/python", files)
+    told = json.loads(ask(server, f"fixed-path-{number}", b"1", "application/json")[2])
+    assert told["model"] == f"it is {number}"
+    assert told["here"] == ["code", "who"]
+    assert set(told["beside"]) == {*(path.name for path in Path("/opt").iterdir()), "ml"}
+    assert not Path("/opt/ml/model/who").exists()

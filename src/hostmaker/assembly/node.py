@@ -10,10 +10,11 @@ from pathlib import Path
 from hostmaker.assembly.garbage import collect_for_ever, collector, kept_downloads
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.assembly.settings import Settings
+from hostmaker.domain.preparation import OPT_ML
 from hostmaker.environments.build import default_cache
 from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
 from hostmaker.fleet.cgroups import find_groups
-from hostmaker.fleet.confine import find_isolation
+from hostmaker.fleet.confine import Isolation, find_isolation
 from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.scratch import GIB, DiskBounds
 from hostmaker.kit.clock import open_clock
@@ -45,12 +46,13 @@ async def main(start: Start) -> None:
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
     isolation = find_isolation(settings.node.isolation)
     log.info("model code is isolated by: %s", isolation.value)
+    is_view = isolation is Isolation.VIEW
     agent = NodeAgent(
         NodeSettings(
             node_id="node-0",
             data_dir=settings.data,
             run_dir=start.run_dir,
-            prepare_env=prepare_environment(start, dict(os.environ)),
+            prepare_env=prepare_environment(start, dict(os.environ)) | ({OPT_ML: "1"} if is_view else {}),
             prepare_concurrency=settings.node.prepare_concurrency,
             stop_grace_s=settings.node.stop_grace_s,
             isolation=isolation,

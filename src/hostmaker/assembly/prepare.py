@@ -26,7 +26,7 @@ from hostmaker.assembly.container_environment import (
 from hostmaker.domain.errors import ApiError
 from hostmaker.domain.fleet import FailureKind, InstanceFailure, InstanceSpec
 from hostmaker.domain.model import Container, DataLayout, ModelData
-from hostmaker.domain.preparation import CHANNELS, SOCKET_PLACEHOLDER, Prepared
+from hostmaker.domain.preparation import CHANNELS, OPT_ML, SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import Cache, Environment, Wanted, default_cache
 from hostmaker.environments.catalog import CatalogError, Match, Runtime, UnknownImageError, load_catalog, match_image
 from hostmaker.environments.installer import BuildError
@@ -76,7 +76,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
     environment = _environment(spec, match, handler, directory, code)
-    for name, mounted, advice in scripts_with_fixed_paths(code):
+    for name, mounted, advice in () if os.environ.get(OPT_ML) else scripts_with_fixed_paths(code):
         say(f"{name} names {mounted}, which does not exist without containers: {advice}")
     python = environment.python
     own, image = spec.container.environment, match.runtime.environment

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SOCKET_PLACEHOLDER = "@SOCKET@"
+OPT_ML = "HOSTMAKER_OPT_ML"  # a variable of the preparation: instances see their directory at /opt/ml, too
 CHANNELS = "additional-model-data-sources"  # a directory for each further source of data
 
 

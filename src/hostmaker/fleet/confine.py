@@ -112,6 +112,7 @@ class Confiner:
                     "processes": self.most_processes,
                     "hide": sorted(map(str, hidden)),
                     "show": [str(path) for path in shown],
+                    "mount": str(directory),
                 }
 
 
