@@ -145,6 +145,8 @@ def _fetch(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Path:
             path.mkdir(mode=0o700, exist_ok=True)
         used_s = time.monotonic() - began
         fetch(data, target, downloads, say, spec.download_timeout.total_seconds(), used_s)
+    with suppress(OSError):  # the SageMaker SDK packs it, and its script copies it into /lib, as only root may
+        (directory / "model" / "shared_libs").rmdir()  # when it is empty
     return script_directory(_submitted(spec.container), directory)
 
 
