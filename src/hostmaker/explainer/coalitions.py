@@ -1,0 +1,131 @@
+"""Which coalitions of players are asked for, and what each answer weighs. Pure.
+
+Shapley values are the solution of a weighted regression over all coalitions (Lundberg and Lee, A Unified Approach to
+Interpreting Model Predictions, 2017). All of them are asked for when that is affordable; else pairs of a coalition and
+its complement are drawn without repetition, as many of each size (Musco and Witter, Provably Accurate Shapley Value
+Estimation via Leverage Score Sampling, 2025). Pairing takes out every interaction of even order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+Masks = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+AUTOMATIC = 2048  # coalitions beside two for each player, when nobody says how many
+MOST_TRIES = 100  # rounds of drawing, of which one is enough as a rule
+
+
+@dataclass(frozen=True, slots=True)
+class Coalitions:
+    """Coalitions of m players, without the empty one and the whole: `masks` (n, m), `weights` (n,) above 0.
+
+    `is_exact`: these are all there are, so the values that come of them are the true ones.
+    """
+
+    masks: Masks
+    weights: Floats
+    is_exact: bool
+
+
+def budget(players: int, samples: int | None) -> int:
+    """Give how many coalitions are asked for: `samples`, or 2 m + 2048 when None; never more than there are."""
+    wanted = 2 * players + AUTOMATIC if samples is None else samples
+    # Not computed where it cannot matter: 2 ** 100_000 takes its time.
+    return wanted if players > 60 else min(wanted, 2**players - 2)
+
+
+def coalitions(players: int, number: int, chance: np.random.Generator) -> Coalitions:
+    """Choose `number` coalitions of at least two players, as many as `budget` says; an odd number is rounded down.
+
+    Raises ValueError for fewer than two players or coalitions.
+    """
+    if players < 2 or number < 2:
+        raise ValueError(f"{number} coalitions of {players} players: at least two of each are needed")
+    if players <= 60 and number >= 2**players - 2:
+        return _all(players)
+    pairs = _pairs_by_size(players, number // 2)
+    masks, weights = [], []
+    for size, count in pairs.items():
+        half = _some(players, size, count, chance)
+        mass = (players - 1) / (size * (players - size))
+        rows = 2 * count if 2 * size == players else count  # of this size: complements of the middle one are of it too
+        masks += [half, ~half]
+        weights.append(np.full(2 * count, mass / rows))
+    return Coalitions(np.concatenate(masks), np.concatenate(weights), is_exact=False)
+
+
+def _all(players: int) -> Coalitions:
+    numbers = np.arange(1, 2**players - 1, dtype=np.int64)
+    masks = (numbers[:, None] >> np.arange(players)) & 1 == 1
+    sizes = masks.sum(axis=1)
+    weights = np.array([0.0, *((players - 1) / (math.comb(players, s) * s * (players - s)) for s in range(1, players))])
+    return Coalitions(masks, weights[sizes], is_exact=True)
+
+
+def _pairs_by_size(players: int, pairs: int) -> dict[int, int]:
+    """Share pairs among the sizes 1 to m/2: as many for each, and what a size has not goes to the larger ones."""
+    left, shares = pairs, {}
+    sizes = range(1, players // 2 + 1)
+    for size in sizes:
+        rest = len(sizes) - size + 1
+        shares[size] = min(_there_are(players, size), -(-left // rest))
+        left -= shares[size]
+    return {size: count for size, count in shares.items() if count}
+
+
+def _there_are(players: int, size: int) -> int:
+    """Give how many pairs there are of a size: the complements of the middle one are among themselves."""
+    return math.comb(players, size) // (2 if 2 * size == players else 1)
+
+
+def _some(players: int, size: int, count: int, chance: np.random.Generator) -> Masks:
+    """Give `count` different coalitions of a size, of which none is another's complement."""
+    is_middle = 2 * size == players
+    if count == _there_are(players, size):
+        return _every(players, size, is_middle)
+    found: Masks = np.zeros((0, players), dtype=bool)
+    for _ in range(MOST_TRIES):
+        drawn = _drawn(players, size, 2 * (count - len(found)) + 8, chance)
+        if is_middle:  # of a pair, the one with the first player stands for both
+            drawn = np.where(drawn[:, :1], drawn, ~drawn)
+        found = _first_of_each(np.concatenate([found, drawn]))
+        if len(found) >= count:
+            return found[:count]
+    every = _every(players, size, is_middle)  # nearly all are wanted: drawing finds the last ones too seldom
+    chosen: Masks = every[np.sort(chance.choice(len(every), count, replace=False))]
+    return chosen
+
+
+def _drawn(players: int, size: int, count: int, chance: np.random.Generator) -> Masks:
+    order = np.argpartition(chance.random((count, players)), size - 1, axis=1)[:, :size]
+    masks = np.zeros((count, players), dtype=bool)
+    np.put_along_axis(masks, order, True, axis=1)
+    return masks
+
+
+def _first_of_each(masks: Masks) -> Masks:
+    """Drop repetitions; the first ones stay, in their order."""
+    packed = np.packbits(masks, axis=1)
+    _, first = np.unique(packed, axis=0, return_index=True)
+    kept: Masks = masks[np.sort(first)]
+    return kept
+
+
+def _every(players: int, size: int, is_middle: bool) -> Masks:
+    def chosen() -> Iterator[tuple[int, ...]]:
+        if is_middle:
+            return ((0, *rest) for rest in combinations(range(1, players), size - 1))
+        return combinations(range(players), size)
+
+    members = np.array(list(chosen()))
+    masks = np.zeros((len(members), players), dtype=bool)
+    np.put_along_axis(masks, members, True, axis=1)
+    return masks
