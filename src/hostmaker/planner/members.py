@@ -87,8 +87,11 @@ def resolve(endpoint: Endpoint, seen: Observed) -> Actions:
     """Pin the image of a variant once an instance of its fleet has found out which it is."""
     recorded = endpoint.recorded
     for member in recorded.members:
-        fleet, fact = recorded.fleet(member.fleet), seen.fact(member.instance_id)
-        if member.variant in fleet.images or fact is None or fact.resolved_image is None:
+        fleet = recorded.fleet(member.fleet)
+        if member.variant in fleet.images:
+            continue
+        fact = seen.fact(member.instance_id)
+        if fact is None or fact.resolved_image is None:
             continue
         if (wanted := fleet.variant(member.variant)) is not None:
             image = ResolvedImage(wanted.model.container.image, fact.resolved_image, fact.resolved_at or seen.now)

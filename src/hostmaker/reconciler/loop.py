@@ -183,7 +183,7 @@ class Reconciler:
             whole = RoutingTable(self._table_version, self._account, self._boot_id, table)
             self._hands.routes.publish(whole, change)
             self._routes = table
-        wanted = wanted_instances(endpoints, self._timeouts)
+        wanted = wanted_instances(endpoints, self._timeouts, self._wanted or ())
         if wanted != self._wanted:
             self._generation = self._hands.store.next_number("instances")
             self._hands.node.put(DesiredInstances(self._generation, wanted))

@@ -23,14 +23,22 @@ class Timeouts:
     startup: timedelta = timedelta(seconds=480)
 
 
-def wanted_instances(endpoints: Iterable[Endpoint], timeouts: Timeouts) -> tuple[InstanceSpec, ...]:
-    """Give every instance that should run, in a stable order."""
-    specs = [
-        _spec(endpoint, member, timeouts)
-        for endpoint in endpoints
-        for member in endpoint.recorded.members
-        if member.phase is not MemberPhase.STOPPED
-    ]
+def wanted_instances(
+    endpoints: Iterable[Endpoint], timeouts: Timeouts, before: Iterable[InstanceSpec] = ()
+) -> tuple[InstanceSpec, ...]:
+    """Give every instance that should run, in a stable order.
+
+    `before` is what was given last: of an instance, only its image can change.
+    """
+    known = {spec.instance_id: spec for spec in before}
+    specs = []
+    for endpoint in endpoints:
+        for member in endpoint.recorded.members:
+            if member.phase is not MemberPhase.STOPPED:
+                spec = known.get(member.instance_id)
+                if spec is None or spec.resolved_image != member.image:
+                    spec = _spec(endpoint, member, timeouts)
+                specs.append(spec)
     return tuple(sorted(specs, key=lambda spec: spec.instance_id))
 
 

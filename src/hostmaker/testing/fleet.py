@@ -15,7 +15,6 @@ from typing import assert_never
 
 from hostmaker.domain.fleet import (
     FailureKind,
-    InstanceFact,
     InstanceFailure,
     InstanceSpec,
     InstanceState,
@@ -48,9 +47,8 @@ from hostmaker.fleet.instance import (
 )
 from hostmaker.kit.clock import Clock
 from hostmaker.testing.crash import CrashPoints
-from hostmaker.testing.machine import Course, Directory, Doing, Process, Runner
+from hostmaker.testing.machine import NO_ANSWER, Course, Directory, Doing, Process, Runner, first_probe
 
-DIGEST = "sha256:" + "0" * 64
 PREPARATION_ENDED = InstanceFailure(FailureKind.IMAGE, "Its preparation was ended.")
 
 
@@ -105,7 +103,9 @@ class FakeFleet:
     def facts(self) -> Known:
         """Give what the agent would tell now."""
         generation = self._kept.generation if self._kept is not None else 0
-        return Known(generation, {ident: self._fact(ident, runner) for ident, runner in self._runners.items()})
+        return Known(
+            generation, {ident: runner.fact(self.directories[ident]) for ident, runner in self._runners.items()}
+        )
 
     # The world's accidents
 
@@ -194,17 +194,22 @@ class FakeFleet:
                 yield at, ident
 
     def _runner_due(self, ident: str, runner: Runner) -> float | None:
-        """Give when its agent does something next; the pings of a healthy instance that go on answering are nothing."""
+        """Give when its agent does something next; pings that are answered as the one before are nothing."""
         if runner.exit_to_tell is not None:
             return self._clock.steady()
         life = runner.life
         at = min(runner.doing.values()) if runner.doing else None
         if life.probe_at is None or (at is not None and at <= life.probe_at):
             return at
+        directory = self.directories.get(ident)
+        process = directory.running() if directory is not None else None
+        if directory is None or process is None or process.hangs:
+            return life.probe_at
         if life.state is InstanceState.HEALTHY and life.failed_pings == 0:
-            process = self.directories[ident].process if ident in self.directories else None
-            if process is not None and not process.hangs:
-                return at
+            return at
+        healthy_s = self.course(directory.spec).healthy_after_s
+        if life.state is InstanceState.STARTING and life.last_answer == NO_ANSWER and healthy_s is not None:
+            return first_probe(life, process.began_at + healthy_s)
         return life.probe_at
 
     def _perform_due(self, ident: str, at: float) -> None:
@@ -220,8 +225,9 @@ class FakeFleet:
             if doing is not None:
                 del runner.doing[doing]
                 self._do(doing, ident, runner)
-            elif runner.life.probe_at == at:
-                self._probe(ident, runner, at)
+            else:
+                while (probe_at := runner.life.probe_at) is not None and probe_at <= at:
+                    self._probe(ident, runner, probe_at)
 
     # The agent
 
@@ -313,12 +319,12 @@ class FakeFleet:
         )
         runner.life = replace(runner.life, probe_at=None)
         self._take(
-            ident, runner, Pinged(200 if is_good else None, "200" if is_good else "no answer", runner.life.starts)
+            ident, runner, Pinged(200 if is_good else None, "200" if is_good else NO_ANSWER, runner.life.starts), at
         )
 
-    def _take(self, ident: str, runner: Runner, event: Event) -> None:
+    def _take(self, ident: str, runner: Runner, event: Event, at: float | None = None) -> None:
         before = runner.life
-        after, effects = step(before, event, self._clock.steady())
+        after, effects = step(before, event, self._clock.steady() if at is None else at)
         if after.failure is not None and before.failure is None and ident in self.directories:
             self._keep_failure(self.directories[ident], after.failure)
         runner.life = after
@@ -378,21 +384,6 @@ class FakeFleet:
         directory = self.directories[ident]
         directory.lines.append(text)
         self._told(directory.spec, text)
-
-    def _fact(self, ident: str, runner: Runner) -> InstanceFact:
-        life, directory = runner.life, self.directories[ident]
-        serving = life.state in (InstanceState.HEALTHY, InstanceState.UNHEALTHY)
-        image = directory.spec.resolved_image or f"{directory.spec.container.image.partition(':')[0]}@{DIGEST}"
-        return InstanceFact(
-            instance_id=ident,
-            state=life.state,
-            since=runner.since,
-            socket=f"/fake/{ident}.sock" if serving else None,
-            pid=life.pid,
-            resolved_image=image if directory.is_prepared else None,
-            resolved_at=runner.since if directory.is_prepared else None,
-            failure=life.failure,
-        )
 
 
 def _keep_health(directory: Directory, health: tuple[int, bool]) -> None:

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from hostmaker.domain.fleet import InstanceFailure, InstanceSpec
+from hostmaker.domain.fleet import InstanceFact, InstanceFailure, InstanceSpec, InstanceState
 from hostmaker.fleet.instance import Exited, Life
+from hostmaker.kit.backoff import backoff_s
+
+NO_ANSWER = "no answer"
+DIGEST = "sha256:" + "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +79,38 @@ class Runner:
     doing: dict[Doing, float] = field(default_factory=dict)
     exit_to_tell: Exited | None = None
     is_cancelled: bool = False
+    _told: tuple[Life, datetime, bool, InstanceFact] | None = None
+
+    def fact(self, directory: Directory) -> InstanceFact:
+        """Give what the agent tells of it; made anew only when something of it has changed."""
+        life, since, told = self.life, self.since, self._told
+        if told is None or told[0] is not life or told[1] is not since or told[2] != directory.is_prepared:
+            fact = _fact(life, since, directory)
+            self._told = told = (life, since, directory.is_prepared, fact)
+        return told[3]
+
+
+def _fact(life: Life, since: datetime, directory: Directory) -> InstanceFact:
+    spec, is_prepared = directory.spec, directory.is_prepared
+    serving = life.state in (InstanceState.HEALTHY, InstanceState.UNHEALTHY)
+    image = spec.resolved_image or f"{spec.container.image.partition(':')[0]}@{DIGEST}"
+    return InstanceFact(
+        instance_id=spec.instance_id,
+        state=life.state,
+        since=since,
+        socket=f"/fake/{spec.instance_id}.sock" if serving else None,
+        pid=life.pid,
+        resolved_image=image if is_prepared else None,
+        resolved_at=since if is_prepared else None,
+        failure=life.failure,
+    )
+
+
+def first_probe(life: Life, at: float) -> float:
+    """Give when an instance that starts is asked first at or after `at`, or, where its window ends before, next."""
+    assert life.probe_at is not None
+    asked_at, probes = life.probe_at, life.probes
+    while asked_at < at:
+        asked_at += backoff_s(probes, life.periods.first_s, life.periods.startup_s)
+        probes += 1
+    return asked_at if asked_at < life.started_at + life.startup_timeout_s else life.probe_at
