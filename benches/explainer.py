@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hostmaker.environments.build import default_cache
 
-PACKAGES = ("shap==0.52.0", "shapiq==1.5.1", "scikit-learn")
+PACKAGES = ("shap", "shapiq", "scikit-learn")
 ROOT = Path(__file__).parent.parent
 
 

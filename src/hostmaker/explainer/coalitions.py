@@ -2,8 +2,10 @@
 
 Shapley values are the solution of a weighted regression over all coalitions (Lundberg and Lee, A Unified Approach to
 Interpreting Model Predictions, 2017). All of them are asked for when that is affordable; else pairs of a coalition and
-its complement are drawn without repetition, as many of each size (Musco and Witter, Provably Accurate Shapley Value
-Estimation via Leverage Score Sampling, 2025). Pairing takes out every interaction of even order.
+its complement are drawn without repetition (Musco and Witter, Provably Accurate Shapley Value Estimation via Leverage
+Score Sampling, 2025), of each size as many as the geometric mean of its mass in the regression and of its leverage (A
+Unified Framework for Provably Efficient Algorithms to Estimate Shapley Values, 2025). Pairing takes out every
+interaction of even order.
 """
 
 from __future__ import annotations
@@ -71,14 +73,27 @@ def _all(players: int) -> Coalitions:
 
 
 def _pairs_by_size(players: int, pairs: int) -> dict[int, int]:
-    """Share pairs among the sizes 1 to m/2: as many for each, and what a size has not goes to the larger ones."""
-    left, shares = pairs, {}
-    sizes = range(1, players // 2 + 1)
-    for size in sizes:
-        rest = len(sizes) - size + 1
-        shares[size] = min(_there_are(players, size), -(-left // rest))
-        left -= shares[size]
-    return {size: count for size, count in shares.items() if count}
+    """Share pairs among the sizes 1 to m/2 as the square roots of their masses; what a size has not goes to others."""
+    wanted = {size: math.sqrt((players - 1) / (size * (players - size))) for size in range(1, players // 2 + 1)}
+    if players % 2 == 0:
+        wanted[players // 2] /= 2  # both of a pair are of this size
+    shares: dict[int, int] = {}
+    left = pairs
+    while wanted:
+        unit = left / sum(wanted.values())
+        small = [size for size, share in wanted.items() if _there_are(players, size) <= share * unit]
+        if not small:
+            break
+        for size in small:
+            shares[size] = _there_are(players, size)
+            left -= shares[size]
+            del wanted[size]
+    total, done, given = sum(wanted.values()), 0.0, 0
+    for size, share in wanted.items():  # rounded so that all together are what is left
+        done += left * share / total
+        shares[size] = round(done) - given
+        given += shares[size]
+    return {size: count for size, count in sorted(shares.items()) if count}
 
 
 def _there_are(players: int, size: int) -> int:
@@ -93,7 +108,8 @@ def _some(players: int, size: int, count: int, chance: np.random.Generator) -> M
         return _every(players, size, is_middle)
     found: Masks = np.zeros((0, players), dtype=bool)
     for _ in range(MOST_TRIES):
-        drawn = _drawn(players, size, 2 * (count - len(found)) + 8, chance)
+        missing = count - len(found)
+        drawn = _drawn(players, size, missing + missing // 8 + 4, chance)
         if is_middle:  # of a pair, the one with the first player stands for both
             drawn = np.where(drawn[:, :1], drawn, ~drawn)
         found = _first_of_each(np.concatenate([found, drawn]))
@@ -114,9 +130,11 @@ def _drawn(players: int, size: int, count: int, chance: np.random.Generator) -> 
 def _first_of_each(masks: Masks) -> Masks:
     """Drop repetitions; the first ones stay, in their order."""
     packed = np.packbits(masks, axis=1)
-    _, first = np.unique(packed, axis=0, return_index=True)
-    kept: Masks = masks[np.sort(first)]
-    return kept
+    width, data = packed.shape[1], packed.tobytes()
+    first: dict[bytes, int] = {}
+    for index in range(len(masks)):
+        first.setdefault(data[index * width : (index + 1) * width], index)
+    return masks if len(first) == len(masks) else masks[list(first.values())]
 
 
 def _every(players: int, size: int, is_middle: bool) -> Masks:

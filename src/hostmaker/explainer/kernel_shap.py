@@ -122,10 +122,11 @@ class KernelShap:
         parts = []
         for begin in range(0, len(masks), at_once):
             chosen = masks[begin : begin + at_once]
-            synthetic = np.repeat(self._baseline[None], len(chosen), axis=0)
-            inside = np.zeros((len(chosen), len(row)), dtype=bool)
-            inside[:, players] = chosen
-            synthetic = np.where(inside[:, None, :], row, synthetic).reshape(-1, len(row))
+            inside = chosen
+            if len(players) < len(row):
+                inside = np.zeros((len(chosen), len(row)), dtype=bool)
+                inside[:, players] = chosen
+            synthetic = np.where(inside[:, None, :], row, self._baseline).reshape(-1, len(row))
             scores = yield from self._scores(synthetic)
             parts.append(scores.reshape(len(chosen), len(self._baseline), -1).mean(axis=1))
         return np.concatenate(parts)

@@ -10,7 +10,7 @@ import numpy as np
 from hostmaker.explainer.coalitions import Coalitions, Floats
 
 LEAST_PROBABILITY = 1e-15  # a logit of 0 or 1 is that of this, as in the package shap
-SINGULAR = 1e-12  # of the smallest to the largest eigenvalue
+SINGULAR = 1e-10  # of the smallest to the largest pivot
 
 
 def attributions(of: Coalitions, values: Floats, empty: Floats, whole: Floats) -> Floats:
@@ -28,12 +28,20 @@ def attributions(of: Coalitions, values: Floats, empty: Floats, whole: Floats) -
     centred = _centred(_centred(gram).T)
     shift = np.trace(centred) / players  # on the line that y may not leave, so that the system has one solution
     system = centred + shift / players
-    eigenvalues = np.linalg.eigvalsh(system)
-    if eigenvalues[0] > SINGULAR * eigenvalues[-1]:
+    if _has_one_solution(system):
         found = np.linalg.solve(system, _centred(target))
     else:  # fewer coalitions than players: the least attributions that fit
         found = np.linalg.pinv(system, hermitian=True) @ _centred(target)
     return _adding_up(_centred(found) + total / players, total)
+
+
+def _has_one_solution(system: Floats) -> bool:
+    """Tell whether a symmetric matrix, whose eigenvalues are not below 0, is far enough from a singular one."""
+    try:
+        diagonal = np.diagonal(np.linalg.cholesky(system)) ** 2
+    except np.linalg.LinAlgError:
+        return False
+    return bool(diagonal.min() > SINGULAR * diagonal.max())
 
 
 def logit(probabilities: Floats) -> Floats:
