@@ -39,7 +39,7 @@ def main() -> None:
     sys.path.pop()  # ours, from above: it would hide modules of the environment
     began = time.monotonic()
     modules = sys.argv[1:-1]
-    command_line.show([sys.executable, sys.argv[0], *modules])
+    command_line.show([sys.executable, sys.argv[0], *modules], [])
     missing = [name for name in modules if not _has_imported(name)]
     importlib.import_module("hostmaker_runtime.http_server")
     gc.collect()
@@ -103,7 +103,6 @@ def _leave_to_the_keeper(program: Program, writing: int, keeper: int) -> None:
 def _run(program: Program, writing: int) -> None:
     """Be the model server that `program` would have started."""
     be_inspectable()
-    command_line.show(program.argv)
     os.close(writing)
     try:
         _begin_anew(program)
@@ -120,6 +119,9 @@ def _begin_anew(program: Program) -> None:
     """Have this process's own variables, arguments and chance."""
     os.environ.clear()
     os.environ.update(program.env)
+    # Those first that name its directory: by them the keeper knows what belongs to an instance that has ended.
+    variables = sorted(program.env.items(), key=lambda pair: program.cwd not in pair[1])
+    command_line.show(program.argv, ["%s=%s" % pair for pair in variables])
     sys.argv[:] = program.argv[1:]
     time.tzset()
     random.seed()

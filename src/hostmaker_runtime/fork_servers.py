@@ -29,7 +29,7 @@ class ForkServer:
         self.is_ready = False
         self.used_at = time.monotonic()
         argv = [python, "-I", "-u", "-B", PROGRAM, *preload, ROOM]
-        env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **further}
+        env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "ROOM": ROOM, **further}
         try:
             self.pid = spawn(Program(argv, env, "/", log, stdin=theirs.fileno()))
         except BaseException:

@@ -95,6 +95,7 @@ def test_what_is_forked_is_as_if_started(keeper: Keeper, tmp_path: Path) -> None
     assert told[0]["argv"][1:] == [word.replace("/plain", "/one") for word in told[2]["argv"][1:]]
     shown = [Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0") for pid in pids]
     assert shown[0] == [word.replace(b"/plain", b"/one") for word in shown[2]]
+    assert f"SM_MODEL_DIR={one}/model\0".encode() in Path(f"/proc/{pids[0]}/environ").read_bytes()
     assert len(told[0]["fds"]) <= len(told[2]["fds"])
     for number in (0, 1):  # chance is nobody else's
         assert len({each["model"][number] for each in told}) == 3
