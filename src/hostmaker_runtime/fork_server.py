@@ -108,6 +108,8 @@ def _run(program: Program, writing: int) -> None:
         _begin_anew(program)
         serve.main()
     except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            print(end.code, file=sys.stderr, flush=True)
         os._exit(end.code if isinstance(end.code, int) else 0 if end.code is None else 1)
     except BaseException:  # what a process of its own would print as it ends
         traceback.print_exc()

@@ -146,6 +146,9 @@ def test_failures_say_why(keeper: Keeper, tmp_path: Path) -> None:
     assert "not there: no_such_module" in keeper.log.read_text()
     bad = start(keeper, tmp_path / "bad", cwd=str(tmp_path / "nowhere"))
     assert (bad["ok"], "nowhere" in bad["error"]) == (False, True)
+    assert start(keeper, tmp_path / "ends", script="raise SystemExit('it does not want to')")["ok"] is True
+    assert exit_of(tmp_path / "ends")["code"] == 1
+    assert "it does not want to" in (tmp_path / "ends" / "log").read_text()
     assert start(keeper, tmp_path / "broken", script="raise RuntimeError('no model here')")["ok"] is True
     assert exit_of(tmp_path / "broken")["code"] == 1
     assert "no model here" in (tmp_path / "broken" / "log").read_text()
