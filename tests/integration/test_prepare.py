@@ -364,3 +364,19 @@ def test_a_submit_directory_outside_the_model(tmp_path: Path, store: Store, insi
     named = {"SAGEMAKER_SUBMIT_DIRECTORY": f"{inside}/../../.."}
     failure = prepare(tmp_path / "i", store, environment=named).failure()
     assert f"leads out of {inside}." in failure.cause
+
+
+def test_what_is_forked_and_what_starts_anew(tmp_path: Path, store: Store) -> None:
+    """A fork server has the server's rights: packages of a model's choice are never imported there."""
+    store.objects["/b/m.tar.gz"] = archive(**{"code/inference.py": SCRIPT})
+    data = ModelData("s3://b/m.tar.gz")
+    assert "sklearn" in prepare(tmp_path / "forked", store, data=data).prepared().preload
+    early = prepare(tmp_path / "early", store, data=data, environment={"OMP_NUM_THREADS": "1"})
+    assert early.prepared().preload == ()
+    assert "OMP_NUM_THREADS would have no effect later" in early.log
+    for text, is_forked in ((b"# nothing\n", True), (b"sixer==99; python_version < '3'\n", False)):
+        store.objects["/b/m.tar.gz"] = archive(**{"code/inference.py": SCRIPT, "code/requirements.txt": text})
+        store.etag += "x"
+        found = prepare(tmp_path / f"own-{is_forked}", store, data=data)
+        assert bool(found.prepared().preload) == is_forked
+        assert ("it brings packages of its own" in found.log) != is_forked

@@ -32,7 +32,7 @@ from hostmaker.environments.catalog import CatalogError, Match, Runtime, Unknown
 from hostmaker.environments.installer import BuildError
 from hostmaker.environments.lock import sha256
 from hostmaker.environments.recipes import recipe_for
-from hostmaker.environments.requirements import read_requirements
+from hostmaker.environments.requirements import ModelRequirements, read_requirements
 from hostmaker.fleet.model_data import DataError, Downloads, fetch
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import measure, write_atomically
@@ -75,7 +75,9 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
     for path in (model, directory / "tmp", directory / "home"):
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
-    environment = _environment(spec, match, handler, directory, code)
+    requirements = (model if match.runtime.is_flat else code) / "requirements.txt"
+    needs = read_requirements(requirements) if requirements.is_file() else None
+    environment = _environment(spec, match, handler, directory, needs)
     for name, mounted, advice in () if os.environ.get(OPT_ML) else scripts_with_fixed_paths(code):
         say(f"{name} names {mounted}, which does not exist without containers: {advice}")
     python = environment.python
@@ -90,7 +92,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         cwd=str(directory),
         resolved_image=f"{match.name}@{environment.digest}",
         size=measure(directory),
-        preload=_preload(match.runtime, own),
+        preload=_preload(match.runtime, own, needs),
         preload_env=dict(image),
     )
 
@@ -164,19 +166,25 @@ def _submitted(container: Container) -> str:
     return container.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
 
 
-def _environment(spec: InstanceSpec, match: Match, handler: str, directory: Path, code: Path) -> Environment:
+def _environment(
+    spec: InstanceSpec, match: Match, handler: str, directory: Path, needs: ModelRequirements | None
+) -> Environment:
     cache = Cache(default_cache(), say)
     pinned = spec.resolved_image.partition("@")[2] if spec.resolved_image else None
     model = directory / "model"
     python = cache.pinned_python(pinned) if pinned else _python_of(model) if match.runtime.is_flat else None
     recipe = recipe_for(match, python, say)
-    requirements = (model if match.runtime.is_flat else code) / "requirements.txt"
-    own = read_requirements(requirements) if requirements.is_file() else None
-    return cache.environment(Wanted(recipe, handler, pinned, own, user=directory.absolute()))
+    return cache.environment(Wanted(recipe, handler, pinned, needs, user=directory.absolute()))
 
 
-def _preload(runtime: Runtime, own: Mapping[str, str]) -> tuple[str, ...]:
-    """Give what a fork server imports; nothing where a variable of the user's counts only at a process's start."""
+def _preload(runtime: Runtime, own: Mapping[str, str], needs: ModelRequirements | None) -> tuple[str, ...]:
+    """Give what a fork server imports; nothing where a variable of the user's counts only at a process's start.
+
+    Nor where the environment has packages of the model's choice: a fork server has the server's rights, and they not.
+    """
+    if runtime.preload and needs is not None and needs.lines:
+        say("is not forked but started anew: it brings packages of its own")
+        return ()
     early = [name for name in own if name.startswith(READ_AT_START)]
     if runtime.preload and early:
         say(f"is not forked but started anew: {', '.join(sorted(early))} would have no effect later")

@@ -294,10 +294,9 @@ class InstanceRunner:
         await keeper.ensure()
         given = (place, argv, prepared.env, prepared.cwd, self._log, confine, memory)
         try:
-            return await keeper.start(*given, await self._tools.forking.interpreter(prepared))
+            if (fork := await self._tools.forking.interpreter(prepared)) is not None:
+                return await keeper.start(*given, fork)
         except KeeperError as error:
-            if not prepared.preload:
-                raise
             self._tell(f"is started without a fork server: {error}")
         return await keeper.start(*given)
 
