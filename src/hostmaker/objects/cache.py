@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hostmaker.objects.writing import written
 from hostmaker.ports import ObjectVersion
 
 KEPT_FREE_BYTES = 2 * 1024**3  # more than an extraction wants to have left
@@ -77,22 +78,13 @@ class CachedObjects:
             self._cache.make_room(2 * version.size)  # as it is, and extracted
             if not (is_kept := self._cache.takes(version)):
                 turn.end()  # nobody who waits would find it
-            yield from _written(version, content, path)
+            yield from written(version, content, path)
             if is_kept and (why := self._cache.keep(name, version, path, is_borrowed)):
                 self._say(f"model data: {key} cannot be kept in the cache: {why}")
 
     def keys(self, bucket: str, prefix: str) -> list[str]:
         """Give the keys under a prefix; raises what the source raises."""
         return self._source.keys(bucket, prefix)
-
-
-def _written(version: ObjectVersion, content: Iterator[bytes], path: Path) -> Iterator[tuple[int, int]]:
-    done = 0
-    with path.open("wb") as file:
-        for chunk in content:
-            file.write(chunk)
-            done += len(chunk)
-            yield done, version.size
 
 
 @dataclass(slots=True)

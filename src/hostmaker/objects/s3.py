@@ -15,6 +15,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
+from hostmaker.objects.writing import written
 from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError, ObjectVersion
 
 if TYPE_CHECKING:
@@ -95,13 +96,8 @@ class S3Objects:
 
         Raises ObjectMissingError, ObjectsUnavailableError and ObjectDamagedError.
         """
-        version, chunks = self.open(bucket, key)
-        done = 0
-        with path.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                done += len(chunk)
-                yield done, version.size
+        version, content = self.open(bucket, key)
+        yield from written(version, content, path)
 
     def version(self, bucket: str, key: str) -> ObjectVersion:
         """Give the version that lies at a key; raises ObjectMissingError and ObjectsUnavailableError."""
