@@ -45,7 +45,9 @@ def _head(content_type: str, data: bytes) -> dict[str, Json]:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise ExplanationError(FOREIGN, f"The model's output is no UTF-8, and cannot be put into JSON: {error}") from error
+        raise ExplanationError(
+            FOREIGN, f"The model's output is no UTF-8, and cannot be put into JSON: {error}"
+        ) from error
     return {"version": VERSION, "predictions": {"content_type": content_type, "data": text}}
 
 

@@ -19,7 +19,7 @@ from functools import partial
 
 from hostmaker.clarify.answer import answer, nothing_explained
 from hostmaker.clarify.errors import ExplanationError
-from hostmaker.clarify.expression import EvaluationError, Expression
+from hostmaker.clarify.expression import EvaluationError, Expression, Steps
 from hostmaker.clarify.outputs import FOREIGN
 from hostmaker.clarify.prepared import CLIENT, Prepared, Records
 from hostmaker.clarify.records import Kind
@@ -33,6 +33,7 @@ MEBI = 1 << 20
 CONSTANT = {"`true`": True, "`false`": False}
 MOST_CELLS = 1 << 27  # players times coalitions of one record: 128 MiB of masks
 MOST_VALUES = 50_000_000  # scores of one record's synthetic ones: 400 MB
+MOST_STEPS = 10_000_000  # of EnableExplanations, over all records: some ten seconds
 MOST_ANSWER = 6_291_456  # InvokeEndpoint page, "Body"
 
 
@@ -44,7 +45,7 @@ class Limits:
     rows: int = 5_000_000
 
 
-class Cancelled(Exception):  # noqa: N818 - it is no error
+class Cancelled(Exception):
     """Nobody waits any more."""
 
 
@@ -108,14 +109,15 @@ class Explaining:
 
     def _chosen(self, expression: Expression | None, records: Sequence[Json]) -> list[int]:
         assert expression is not None
-        return [index for index, record in enumerate(records) if self._is_chosen(expression, index, record)]
+        steps = Steps(MOST_STEPS)
+        return [index for index, record in enumerate(records) if self._is_chosen(expression, index, record, steps)]
 
-    def _is_chosen(self, expression: Expression, index: int, record: Json) -> bool:
+    def _is_chosen(self, expression: Expression, index: int, record: Json, steps: Steps) -> bool:
         if self.is_cancelled:
             raise Cancelled
         told = f"EnableExplanations must evaluate to a boolean for record {index}"
         try:
-            found = expression.search(record)
+            found = expression.search(record, steps)
         except EvaluationError as error:
             raise ExplanationError(CLIENT, f"{told}, but cannot be evaluated: {error}") from error
         if not isinstance(found, bool):
@@ -152,9 +154,7 @@ class Explaining:
             is_fixed = all(row[at].text == cell.text for row in prepared.baseline)
             yield Feature(cell, prepared.units(cell.text), is_fixed)
 
-    def _source(
-        self, index: int, features: tuple[Feature, ...], layout: Layout, whole: Floats
-    ) -> RecordSource:
+    def _source(self, index: int, features: tuple[Feature, ...], layout: Layout, whole: Floats) -> RecordSource:
         prepared = self._prepared
         players = sum(feature.players for feature in features)
         if players > self._limits.players:
@@ -170,7 +170,7 @@ class Explaining:
     # Synthetic records
 
     def batch(self, most_rows: int) -> Batch | None:
-        """Give the next rows to ask for, at most so many; None when all have been given out. Raises ExplanationError."""
+        """Give the next rows to ask for, at most so many; None when all are given out. Raises ExplanationError."""
         most_bytes = self._prepared.config.max_payload_mb * MEBI
         rows: list[bytes] = []
         spans: list[Span] = []
@@ -254,4 +254,3 @@ _LOWER = "Lower NumberOfSamples or the number of baseline records, or send fewer
 def _type(value: Json) -> str:
     names = {dict: "object", list: "array", str: "string", int: "number", float: "number"}
     return "null" if value is None else names.get(type(value), type(value).__name__)
-

@@ -92,9 +92,10 @@ def shown(value: Json) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
-def are_numbers(values: Sequence[Json]) -> bool:
-    """Tell whether all are numbers."""
-    return all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
+def numbers(values: Sequence[Json]) -> list[float] | None:
+    """Give values that all are numbers; None when one is not."""
+    found = [float(each) for each in values if isinstance(each, int | float) and not isinstance(each, bool)]
+    return found if len(found) == len(values) else None
 
 
 def _dumped(value: Json) -> str:

@@ -18,11 +18,11 @@ from hostmaker.clarify.errors import ExplanationError
 from hostmaker.clarify.expression import EvaluationError, compile_expression
 from hostmaker.clarify.outputs import (
     FOREIGN,
-    are_numbers,
     csv_rows,
     decoded,
     json_lines,
     literal,
+    numbers,
     output_type,
     shown,
     typed,
@@ -84,7 +84,9 @@ class Outputs:
         found = None
         if self._config.probability_index is None and output_type(content_type) is MimeType.CSV:
             found = _plain(decoded(body), asked)
-        return self._checked(found) if found is not None else self.scores_of(self.records(content_type, body, asked))
+        if found is None:
+            return self.scores_of(self.records(content_type, body, asked), asked)
+        return self._checked(found)
 
     def scores_of(self, records: Sequence[Json], asked: int | None = None) -> Floats:
         """Give the scores (n, c) of n records; raises CountError when not `asked` ones, and ExplanationError."""
@@ -113,11 +115,11 @@ class Outputs:
             found = self._cell(index, record, at, "ProbabilityIndex")
         elif self._score_member is not None and not isinstance(record, list):
             found = self._score_member.of(index, record)
-        scores = found if isinstance(found, list) else [found]
-        if not scores or not are_numbers(scores):
+        scores = numbers(found if isinstance(found, list) else [found])
+        if not scores:
             text = f"Record {index} of the model's output has no number or list of numbers as its score"
             raise ExplanationError(FOREIGN, f"{text}, but {shown(found)}; {self._where(record)}")
-        return [float(each) for each in scores]
+        return scores
 
     def _where(self, record: Json) -> str:
         if isinstance(record, list):

@@ -1,8 +1,8 @@
 """What the model is asked for an explanation, and what becomes of its scores. Pure.
 
-A source has synthetic records in blocks, one for each baseline record: of a block, any range of rows can be written, and
-written again. So requests of any size can be made of them, in any order, and the scores land where they belong: what
-comes of them does not depend on how they were asked.
+A source has synthetic records in blocks, one for each baseline record: of a block, any range of rows can be written,
+and written again. So requests of any size can be made of them, in any order, and the scores land where they belong:
+what comes of them does not depend on how they were asked.
 """
 
 from __future__ import annotations

@@ -55,7 +55,10 @@ class Games:
         game = self._known.get(players)
         if game is None:
             game = self._known[players] = draw(players, self._samples, self._seed)
-            while len(self._known) > 1 and sum(each.players * each.size for each in self._known.values()) > self._most_cells:
+            while (
+                len(self._known) > 1
+                and sum(each.players * each.size for each in self._known.values()) > self._most_cells
+            ):
                 self._known.popitem(last=False)
         self._known.move_to_end(players)
         return game

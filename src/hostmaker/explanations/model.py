@@ -104,4 +104,6 @@ class Gateway:
 
 def inside(region: str, endpoint: str, variant: str, config: str) -> bytes:
     """Give the path on which a gateway asks a variant under one config."""
-    return f"/_hostmaker/inside/{'/'.join(quote(each, safe='') for each in (region, endpoint, variant, config))}".encode()
+    return (
+        f"/_hostmaker/inside/{'/'.join(quote(each, safe='') for each in (region, endpoint, variant, config))}".encode()
+    )

@@ -24,10 +24,11 @@ log = logging.getLogger("hostmaker.explainer")
 LARGE_BYTES = 128 * 1024  # a body whose reading is not done in the loop, where others wait
 MANY_PLAYERS = 256  # whose equations are not solved there
 MARGIN = 0.98  # of the time: an error has to come before the client gives up
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class Ended(Exception):  # noqa: N818 - how an explanation ends early, not a fault
+class Ended(Exception):
     """There will be no explanation; the gateway is told `told`."""
 
     def __init__(self, told: Told) -> None:
@@ -189,7 +190,9 @@ def _synthetic_failed(answer: Answer, size: int) -> Told:
     text = answer.body.decode(errors="replace")
     if answer.outcome == b"failed":
         how = answer.headers.get(b"x-hostmaker-failure", b"").decode("latin-1")
-        return model_error(500, f"Model failed on a synthetic request of {size} records: {how} {text}".rstrip().encode())
+        return model_error(
+            500, f"Model failed on a synthetic request of {size} records: {how} {text}".rstrip().encode()
+        )
     return model_error(answer.status, f"Model failed on a synthetic request of {size} records: {text}".encode())
 
 
