@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hostmaker.explainer.coalitions import Coalitions, Floats, Masks, budget, coalitions
-from hostmaker.explainer.regression import attributions, logit
+from hostmaker.explainer.coalitions import Floats, Masks
+from hostmaker.explainer.game import Game, draw
+from hostmaker.explainer.regression import logit
 
 Predict = Callable[[npt.NDArray[np.float64]], npt.ArrayLike]
 Asking = Generator[npt.NDArray[np.float64], npt.ArrayLike, "Explanation"]
@@ -92,27 +93,21 @@ class KernelShap:
         empty = (yield from self._scores(self._baseline)).mean(axis=0)
         if predictions.shape[1] != len(empty):
             raise ValueError(f"the model gives {predictions.shape[1]} scores, and {len(empty)} for the baseline")
-        drawn: dict[int, Coalitions] = {}
+        drawn: dict[int, Game] = {}
         found = np.zeros((len(told), features, len(empty)))
         is_exact, samples = np.ones(len(told), dtype=bool), np.zeros(len(told), dtype=np.int64)
         for index, row in enumerate(told):
             players = np.flatnonzero((row != self._baseline).any(axis=0))
             whole, nothing = self._linked(predictions[index]), self._linked(empty)
-            if len(players) < 2:
-                found[index, players] = whole - nothing
-                continue
-            asked = drawn.get(len(players))
-            if asked is None:
-                asked = drawn[len(players)] = self._draw(len(players))
-            values = yield from self._values(row, players, asked.masks)
-            found[index, players] = attributions(asked, self._linked(values), nothing, whole)
-            is_exact[index], samples[index] = asked.is_exact, len(asked.masks)
+            game = drawn.get(len(players))
+            if game is None:
+                game = drawn[len(players)] = draw(len(players), self._samples, self._seed)
+            values = empty[:0]
+            if game.coalitions is not None:
+                values = yield from self._values(row, players, game.coalitions.masks)
+            found[index, players] = game.attributions(self._linked(values), nothing, whole)
+            is_exact[index], samples[index] = game.is_exact, game.size
         return Explanation(found, self._linked(predictions), self._linked(empty), is_exact, samples)
-
-    def _draw(self, players: int) -> Coalitions:
-        number = max(2, budget(players, self._samples))
-        chance = np.random.default_rng(None if self._seed is None else [self._seed, players, number])
-        return coalitions(players, number, chance)
 
     def _values(
         self, row: Floats, players: npt.NDArray[np.int64], masks: Masks

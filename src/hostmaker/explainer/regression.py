@@ -11,6 +11,7 @@ from hostmaker.explainer.coalitions import Coalitions, Floats
 
 LEAST_PROBABILITY = 1e-15  # a logit of 0 or 1 is that of this, as in the package shap
 SINGULAR = 1e-10  # of the smallest to the largest pivot
+AT_ONCE = 1 << 21  # cells of the masks that are numbers at a time: 16 MiB
 
 
 def attributions(of: Coalitions, values: Floats, empty: Floats, whole: Floats) -> Floats:
@@ -18,13 +19,18 @@ def attributions(of: Coalitions, values: Floats, empty: Floats, whole: Floats) -
 
     `values` (n, c) are those of the coalitions, in their order; `empty` and `whole` (c,) those of nobody and of all.
     """
-    masks = of.masks.astype(np.float64)
-    players = masks.shape[1]
+    players = of.masks.shape[1]
     total = whole - empty
     # With phi = total / m + y and sum(y) = 0, what is left to explain is what each coalition has beyond its share.
-    rest = values - empty - masks.mean(axis=1)[:, None] * total
-    weighted = masks * of.weights[:, None]
-    gram, target = masks.T @ weighted, weighted.T @ rest
+    rest = values - empty - of.masks.mean(axis=1)[:, None] * total
+    gram, target = np.zeros((players, players)), np.zeros((players, len(total)))
+    at_once = max(1, AT_ONCE // players)
+    for begin in range(0, len(of.masks), at_once):
+        part = slice(begin, begin + at_once)
+        masks = of.masks[part].astype(np.float64)
+        weighted = masks * of.weights[part, None]
+        gram += masks.T @ weighted
+        target += weighted.T @ rest[part]
     centred = _centred(_centred(gram).T)
     shift = np.trace(centred) / players  # on the line that y may not leave, so that the system has one solution
     system = centred + shift / players

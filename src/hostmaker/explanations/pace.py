@@ -1,0 +1,91 @@
+"""How fast an explanation goes, and what its time would be enough for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from hostmaker.clarify.explaining import Explaining
+from hostmaker.explanations.asking import Told, model_error
+
+LOOKED_AT = 0.1  # of the time must be over, before anything is said of the rest
+HOPELESS = 2.0  # times the time that is left: what needs more is given up at once
+
+
+class Pace:
+    """The times of one request. `clock` gives steady seconds."""
+
+    def __init__(self, clock: Callable[[], float], limit_s: float) -> None:
+        self._clock = clock
+        self._limit_s = limit_s
+        self._began = self._synthetic_from = clock()
+        self._explaining: Explaining | None = None
+        self._under_way = 0
+        self._since = 0.0
+        self.model_s = 0.0  # in which at least one call was under way
+        self.calls = 0
+        self.largest = 0
+
+    def left_s(self) -> float:
+        """Give the seconds that are left."""
+        return self._began + self._limit_s - self._clock()
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Count a call of the model, and the time for which any is under way."""
+        if not self._under_way:
+            self._since = self._clock()
+        self._under_way += 1
+        self.calls += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self.model_s += self._clock() - self._since
+
+    def begin(self, explaining: Explaining) -> None:
+        """From now on, synthetic records are asked for."""
+        self._explaining = explaining
+        self._synthetic_from = self._clock()
+
+    def asked(self, rows: int) -> None:
+        """Note the size of a call."""
+        self.largest = max(self.largest, rows)
+
+    def cannot_fit(self) -> Told | None:
+        """Give the error when the rest certainly takes longer than there is time."""
+        explaining, now = self._explaining, self._clock()
+        assert explaining is not None
+        if now - self._began < LOOKED_AT * self._limit_s or not explaining.asked:
+            return None
+        rest = (explaining.rows - explaining.asked) * self._each_s(explaining)
+        if rest < HOPELESS * max(self.left_s(), 0.0):
+            return None
+        fits = f"would take some {rest + now - self._began:.0f} s, and {self._limit_s:.3g} s are allowed"
+        return model_error(504, f"Explanation {fits} {self._so_far(explaining)}".encode())
+
+    def late(self) -> Told:
+        """Give the error of one whose time is over."""
+        assert self._explaining is not None
+        text = f"Explanation did not finish within {self._limit_s:.3g} s {self._so_far(self._explaining)}"
+        return model_error(504, text.encode())
+
+    def summary(self, figures: Mapping[str, int]) -> str:
+        """Give what was done, for a header line; times in milliseconds."""
+        own = self._clock() - self._began - self.model_s
+        told = {**figures, "calls": self.calls, "largest": self.largest}
+        times = {"model-ms": f"{self.model_s * 1e3:.1f}", "own-ms": f"{own * 1e3:.1f}"}
+        return ", ".join(f"{name}={value}" for name, value in {**told, **times}.items())
+
+    def _each_s(self, explaining: Explaining) -> float:
+        return (self._clock() - self._synthetic_from) / max(explaining.asked, 1)
+
+    def _so_far(self, explaining: Explaining) -> str:
+        done = f"({explaining.asked} of {explaining.rows} synthetic records done)"
+        do = "lower NumberOfSamples or the baseline size, or raise MaxRecordCount"
+        if not explaining.asked:
+            return f"{done}; {do}"
+        each = self._each_s(explaining)
+        room = max(self._began + self._limit_s - self._synthetic_from, 0.0)
+        return f"{done}; {do}: at {each * 1e3:.3g} ms each, about {int(room / each)} of them fit"
