@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -260,6 +260,19 @@ class House:
             for name, weight, names in variants
         )
         return EndpointRoute(EndpointKey(REGION, endpoint), routes)
+
+    def explained(self, route: EndpointRoute, explainer: str = "digest", config: str = "c1") -> EndpointRoute:
+        """Give the route with an explainer at all its variants, under a config."""
+        return replace(route, variants=tuple(replace(v, explainer=explainer, config=config) for v in route.variants))
+
+    def use(self, *endpoints: EndpointRoute) -> None:
+        """Have the running gateway serve these, as if control had told it."""
+
+        async def swap(table: RoutingTable) -> None:
+            assert self.gateway is not None
+            self.gateway._use(table)
+
+        self.own.do(swap(self.table(*endpoints)))
 
     def start(self, authenticator: Authenticator | None = None, control: bool = True, **settings: Any) -> House:
         if not (self.run_dir / "table.json").exists():

@@ -136,7 +136,11 @@ def test_names_are_percent_decoded_and_exact(empty: House) -> None:
         ("invocations", b"X-Amzn-SageMaker-Target-Model: m.tar.gz\r\n", "is not a multi-model endpoint"),
         ("invocations", b"X-Amzn-SageMaker-Inference-Component: c\r\n", "inference components; they are not supported"),
         ("invocations", b"X-Amzn-SageMaker-Target-Container-Hostname: c\r\n", "Hostname is not supported"),
-        ("invocations", b"X-Amzn-SageMaker-Enable-Explanations: `true`\r\n", "explanations are not supported"),
+        (
+            "invocations",
+            b"X-Amzn-SageMaker-Enable-Explanations: `true`\r\n",
+            "e has no explainer: its config has no ExplainerConfig.",
+        ),
         ("invocations", b"X-Amzn-SageMaker-Target-Variant: w\r\n", "Variant w not found for endpoint e."),
         ("invocations", b"X-Amzn-SageMaker-Inference-Id: %b\r\n" % (b"x" * 65), "length less than or equal to 64"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,9 @@ def status(line: bytes) -> bytes:
 
 
 class Counted:
-    def __init__(self, gateway: House) -> None:
+    def __init__(self, gateway: House, config: str = "") -> None:
         self.gateway = gateway
+        self.target = replace(TARGET, config=config)
         self.rings: Path = gateway.run_dir / "rings"
         self.series = SeriesStore(None, time.time)
         self.counter = Counter(
@@ -37,7 +39,7 @@ class Counted:
     def tells(self, metric: str) -> tuple[float, float]:
         """Give sum and count."""
         self.counter.collect()
-        (series,) = TARGET.both(metric)
+        series = self.target.both(metric)[0]
         found = self.series.buckets(series, 0, int(time.time()) + 3600, 3600)
         return sum(each.summary.total for each in found), sum(each.summary.count for each in found)
 

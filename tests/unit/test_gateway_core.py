@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -336,6 +337,55 @@ def test_a_retry_follows_the_newest_table() -> None:
     assert not core.retry(choice, Failure.REFUSED)  # a-1 has been withdrawn, b is another variant
 
 
+# Calls from inside: one variant under one config, or none
+
+
+def begin_exact(core: Core[FakePeer], config: str = "new", variant: str = "a") -> Choice[FakePeer] | None:
+    return core.begin_exact("us-east-1", "e", variant, config)
+
+
+@pytest.mark.parametrize("config", ["old", "new"])
+def test_an_exact_choice_takes_no_share_and_no_weight_into_account(config: str) -> None:
+    core, row = core_of(*shifting(Fraction(0 if config == "new" else 1), weight=0.0))
+    choices = [begin_exact(core, config) for _ in range(50)]
+    assert {choice.variant.config for choice in choices if choice is not None} == {config}
+    assert sum(row) == 50
+
+
+def test_an_exact_choice_is_balanced_as_its_variant_is() -> None:
+    core, row = core_of(variant("a", 1.0, 4, LEAST))
+    for _ in range(8):
+        assert begin_exact(core, "") is not None
+    assert row[:4] == [2, 2, 2, 2]
+
+
+def test_what_is_not_served_exactly_is_no_choice() -> None:
+    core, row = core_of(*shifting(Fraction(1, 2), old=0))
+    assert begin_exact(core, "old") is None  # without an instance: the other config does not stand in
+    assert begin_exact(core, "other") is None
+    assert begin_exact(core, "new", "b") is None
+    assert core.begin_exact("eu-west-1", "e", "a", "new") is None
+    assert not any(row)
+
+
+def test_a_retry_of_an_exact_choice_stays_under_its_config_or_ends() -> None:
+    core, row = core_of(*shifting(Fraction(1, 2)))
+    choice = begin_exact(core, "old")
+    assert choice is not None
+    assert core.is_served(choice)
+    assert core.retry(choice, Failure.REFUSED)
+    assert choice.instance.ident.startswith("a-old-")
+    gone = routes_of("a", 1.0, {"new": (Fraction(1), 3)}, first=3)
+    core.table = CompiledTable(table(*gone, version=2), FakePeer, core.table)
+    assert not core.retry(choice, Failure.REFUSED)
+    assert not core.is_served(choice)
+    core.table = CompiledTable(table(*gone, version=3, name="other"), FakePeer, core.table)
+    assert not core.retry(choice, Failure.REFUSED)
+    assert not core.is_served(choice)
+    core.end(choice)
+    assert not any(row)
+
+
 # Errors
 
 
@@ -364,6 +414,15 @@ def test_the_log_group_lies_in_the_endpoint_s_region(region: str, start: str) ->
 
 
 # The table
+
+
+def test_a_variant_knows_its_explainer() -> None:
+    core, _ = core_of(replace(variant("a", 1.0, 1), explainer="digest"), variant("b", 0.0, 1, first=1))
+    assert begin(core, "a").variant.explainer == "digest"
+    assert begin(core, "b").variant.explainer == ""
+    newer = table(replace(variant("a", 1.0, 1), explainer="other"), version=2)
+    core.table = CompiledTable(newer, FakePeer, core.table)
+    assert begin(core).variant.explainer == "other"
 
 
 def test_what_did_not_change_keeps_its_connections() -> None:

@@ -29,6 +29,11 @@ def test_a_setting_is_parsed_by_its_type() -> None:
     assert settings.region == "eu-west-1"
 
 
+def test_explainers_are_as_many_as_they_are_said_to_be_or_as_cores_allow() -> None:
+    assert with_setting(Settings("/data"), "explainer.count=7").explainers == 7
+    assert 1 <= Settings("/data").explainers <= 4
+
+
 @pytest.mark.parametrize(
     ("assignment", "words"),
     [

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 from hostmaker.assembly.settings import Joined, read_joined
 from hostmaker.kit.roles import run_until_stopped
 
+SEVERAL = ("gateway", "explainer")  # of these, several may run side by side
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -31,7 +33,7 @@ class Role:
     @property
     def label(self) -> str:
         """Name the role in the server's log."""
-        return f"{self.name}-{self.index}" if self.name == "gateway" else self.name
+        return f"{self.name}-{self.index}" if self.name in SEVERAL else self.name
 
 
 def our_role(name: str, run_dir: Path, index: int = 0) -> Role:

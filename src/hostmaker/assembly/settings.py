@@ -100,6 +100,17 @@ class NodeSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainerSection:
+    """`explainer.*`"""
+
+    count: int = field(default=0, metadata={"doc": "processes that explain; 0: one for two cores, at most 4"})
+    parallel_calls: int = field(default=4, metadata={"doc": "calls of the model at once, for one request"})
+    most_units: int = field(default=4096, metadata={"doc": "units of text in a record"})
+    most_at_once: int = field(default=64, metadata={"doc": "explanations at once in a process"})
+    most_rows: int = field(default=5_000_000, metadata={"doc": "synthetic records of one request"})
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectsSection:
     """`objects.*`"""
 
@@ -127,6 +138,7 @@ class Settings:
     control: ControlSection = field(default_factory=ControlSection)
     node: NodeSection = field(default_factory=NodeSection)
     objects: ObjectsSection = field(default_factory=ObjectsSection)
+    explainer: ExplainerSection = field(default_factory=ExplainerSection)
 
     @property
     def data(self) -> Path:
@@ -146,6 +158,11 @@ class Settings:
     def gateways(self) -> int:
         """How many gateway processes run."""
         return self.gateway.count or min(os.cpu_count() or 1, 4)
+
+    @property
+    def explainers(self) -> int:
+        """How many processes explain, once anybody asks for explanations."""
+        return self.explainer.count or max(1, min((os.cpu_count() or 1) // 2, 4))
 
     @property
     def is_loopback(self) -> bool:
@@ -171,6 +188,8 @@ def with_setting(settings: Settings, assignment: str) -> Settings:
             return dataclasses.replace(settings, control=_replaced(settings.control, key, name, text))
         case ["node", key]:
             return dataclasses.replace(settings, node=_replaced(settings.node, key, name, text))
+        case ["explainer", key]:
+            return dataclasses.replace(settings, explainer=_replaced(settings.explainer, key, name, text))
         case ["objects", key]:
             return dataclasses.replace(settings, objects=_replaced(settings.objects, key, name, text))
         case _:

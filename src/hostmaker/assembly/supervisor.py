@@ -16,22 +16,21 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from typing import IO
 
+from hostmaker.assembly.doorbell import Doorbell
+from hostmaker.assembly.lives import Lives
 from hostmaker.assembly.ready import ReadyFiles, Server, keeper_pid, wait_until_answering
 from hostmaker.assembly.role import Role, our_role
 from hostmaker.assembly.settings import Joined, Settings, write_joined
 from hostmaker.assembly.store import store_role
 from hostmaker.auth.credentials import open_credentials
 from hostmaker.fleet.confine import IsolationError, find_isolation
-from hostmaker.kit.backoff import backoff_s
 from hostmaker.kit.clock import open_clock
 from hostmaker.kit.codec import decode
 from hostmaker.kit.files import Lock, lock_holder
-from hostmaker.kit.roles import die_with_parent, raise_descriptor_limit
+from hostmaker.kit.roles import raise_descriptor_limit
 
 log = logging.getLogger("hostmaker")
-STEADY_AFTER_S = 10.0  # a role that lived this long starts again at once
 STOP_GRACE_S = 10.0
 BACKLOG = 2048
 PROCESSES_LOOK_S = 0.25
@@ -47,10 +46,7 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = Lock(settings.data / "lock")
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._stopping = False
         self._lifeline_read, self._lifeline_write = os.pipe()
-        self._listener: socket.socket | None = None
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; raises StartError."""
@@ -66,11 +62,13 @@ class Supervisor:
                 await asyncio.to_thread(find_isolation, self._settings.node.isolation)
         except IsolationError as error:
             raise StartError(str(error)) from error
-        self._listener = self._listen()
+        listener = self._listen()
+        explainer = Doorbell(self._settings.run / "explainer.sock")
+        lives = Lives(self._lifeline_read, {"gateway": listener, "explainer": explainer.listener})
         credentials = open_credentials(self._settings.data / "credentials.json")
         open_clock(self._settings.data / "clock.json", self._settings.time_scale)
         store, s3 = store_role(self._settings, credentials)
-        joined = Joined(self._settings, self._listener.getsockname()[1], *s3)
+        joined = Joined(self._settings, listener.getsockname()[1], *s3)
         write_joined(joined, self._settings.run / "settings.json")
         server = Server(self._settings, joined.port, credentials, s3[0])
         ready = ReadyFiles(server)
@@ -80,20 +78,23 @@ class Supervisor:
             our_role("control", self._settings.run),
         ]
         roles += [our_role("gateway", self._settings.run, index) for index in range(self._settings.gateways)]
+        on_demand = [our_role("explainer", self._settings.run, index) for index in range(self._settings.explainers)]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._keep(role)) for role in roles]
-                announcing = group.create_task(self._announce(server, ready, began))
-                tasks.append(group.create_task(self._follow_processes(ready)))
+                tasks = [group.create_task(lives.keep(role)) for role in roles]
+                tasks += [group.create_task(lives.keep(role, explainer.rung)) for role in on_demand]
+                announcing = group.create_task(self._announce(server, ready, lives, began))
+                tasks.append(group.create_task(self._follow_processes(ready, lives)))
                 await stop.wait()
-                self._stopping = True
+                lives.is_stopping = True
                 announcing.cancel()
                 log.info("stopping: instances and roles are being ended")
-                await self._stop(roles)
+                await self._stop(lives, [*roles, *on_demand])
                 for task in tasks:
                     task.cancel()
         finally:
             ready.remove()
+            explainer.close()
             for leftover in (
                 *self._settings.run.glob("**/*.sock"),
                 *(path for role in roles for path in role.leftovers),
@@ -141,13 +142,13 @@ class Supervisor:
         listener.setblocking(False)
         return listener
 
-    async def _announce(self, server: Server, ready: ReadyFiles, began: float) -> None:
+    async def _announce(self, server: Server, ready: ReadyFiles, lives: Lives, began: float) -> None:
         await wait_until_answering(server)
-        ready.write(self._pids())
+        ready.write(self._pids(lives))
         log.info("ready after %.1f s at %s", time.monotonic() - began, server.endpoint_url)
         log.info('in another terminal: eval "$(hostmaker env --data-dir %s)"', self._settings.data)
 
-    async def _follow_processes(self, ready: ReadyFiles) -> None:
+    async def _follow_processes(self, ready: ReadyFiles, lives: Lives) -> None:
         """Keep the ready file true: a role was replaced, or the keeper, which the node agent starts.
 
         A disk that is full does not end the server: the file is written when there is room again.
@@ -155,7 +156,7 @@ class Supervisor:
         known: dict[str, list[int]] | None = None
         while True:
             await asyncio.sleep(PROCESSES_LOOK_S)
-            pids = self._pids()
+            pids = self._pids(lives)
             if ready.is_written and pids != known:
                 try:
                     ready.write(pids)
@@ -163,80 +164,16 @@ class Supervisor:
                 except OSError as error:
                     log.warning("the ready file cannot be written, and is tried again: %s", error)
 
-    async def _keep(self, role: Role) -> None:
-        """Run one role for as long as the server lives."""
-        quick_ends = 0
-        while not self._stopping:
-            started = time.monotonic()
-            process = self._processes[role.label] = await self._spawn(role)
-            code = await process.wait()
-            if self._stopping:
-                return
-            quick_ends = quick_ends + 1 if time.monotonic() - started < STEADY_AFTER_S else 0
-            wait_s = backoff_s(quick_ends - 2, 0.1, 5.0) if quick_ends > 1 else 0.0
-            log.warning("%s ended with %s; it starts again in %.1f s", role.label, _how(code), wait_s)
-            await asyncio.sleep(wait_s)
-
-    async def _spawn(self, role: Role) -> asyncio.subprocess.Process:
-        assert self._listener is not None
-        environment = {**os.environ, **dict(role.environment), "HOSTMAKER_LIFELINE": str(self._lifeline_read)}
-        passed = [self._lifeline_read]
-        if role.name == "gateway":
-            environment["HOSTMAKER_LISTENER"] = str(self._listener.fileno())
-            passed.append(self._listener.fileno())
-        output = role.output.open("ab") if role.output is not None else None
-        try:
-            return await self._execute(role, environment, passed, output)
-        finally:
-            if output is not None:
-                output.close()
-
-    async def _execute(
-        self, role: Role, environment: dict[str, str], passed: list[int], output: IO[bytes] | None
-    ) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *role.argv,
-            env=environment,
-            pass_fds=passed if role.is_ours else (),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=None if role.is_ours else die_with_parent,
-            start_new_session=True,  # Ctrl-C in the terminal asks the supervisor, which ends the roles in order
-        )
-
-    async def _stop(self, roles: list[Role]) -> None:
+    async def _stop(self, lives: Lives, roles: list[Role]) -> None:
         """End the roles from the outside in: no new request comes in while those inside are being finished."""
-        for name in ("gateway", "node", "control", "store"):
+        for name in ("gateway", "explainer", "node", "control", "store"):
+            grace_s = STOP_GRACE_S + (self._settings.node.stop_grace_s if name == "node" else 0)
             labels = [role.label for role in roles if role.name == name]
-            await asyncio.gather(*(self._end(label) for label in labels))
+            await asyncio.gather(*(lives.end(label, grace_s) for label in labels))
 
-    async def _end(self, label: str) -> None:
-        process = self._processes.get(label)
-        if process is None or process.returncode is not None:
-            return
-        with suppress(ProcessLookupError):
-            process.terminate()
-        grace = STOP_GRACE_S + (self._settings.node.stop_grace_s if label == "node" else 0)
-        try:
-            async with asyncio.timeout(grace):
-                await process.wait()
-        except TimeoutError:
-            log.warning("%s did not end in %.0f s and is killed", label, grace)
-            process.kill()
-            await process.wait()
-
-    def _pids(self) -> dict[str, list[int]]:
-        pids: dict[str, list[int]] = {"supervisor": [os.getpid()]}
-        for label, process in sorted(self._processes.items()):
-            pids.setdefault(label.partition("-")[0], []).append(process.pid)
+    def _pids(self, lives: Lives) -> dict[str, list[int]]:
         keeper = keeper_pid(self._settings.run / "keeper.sock")
-        pids["keeper"] = [keeper] if keeper else []
-        return pids
-
-
-def _how(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return {"supervisor": [os.getpid()], **lives.pids(), "keeper": [keeper] if keeper else []}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hostmaker.domain.errors import ApiError, ServiceUnavailable, ValidationError
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.routes import Kind
+from hostmaker.gateway.routes import Kind, Routes
 from hostmaker.gateway.shared import Shared
 
 MOST_HEAD_BYTES = 64 * 1024
@@ -62,11 +62,11 @@ def _special(request: Request) -> Refusal | None:
     return None
 
 
-def admit(request: Request, method: bytes, shared: Shared, is_private: bool) -> None:
+def admit(request: Request, method: bytes, shared: Shared, routes: Routes, is_private: bool) -> None:
     """Say who answers, and note what is wrong with the request; it is answered when its body is through."""
     raw, shape = request.raw, request.shape
     authorization = raw[shape.authorization_at] if shape.authorization_at else b""
-    route = request.route = shared.routes.find(method, request.target, authorization, b"x-amz-target" in shape.at)
+    route = request.route = routes.find(method, request.target, authorization, b"x-amz-target" in shape.at)
     if route.kind is Kind.STORE:
         return
     request.ident = shared.new_id()

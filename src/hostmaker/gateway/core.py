@@ -33,6 +33,7 @@ class Choice(Generic[P]):
 
     attempts = 1
     fresh = False  # the next attempt must use a new connection
+    is_exact = False  # of this variant under this config, or not at all
     tried = NONE_TRIED
 
     def __init__(self, endpoint: Endpoint[P], variant: Variant[P], instance: Instance[P]) -> None:
@@ -89,6 +90,23 @@ class Core(Generic[P]):
         self._row[instance.slot] += 1
         return Choice(endpoint, variant, instance)
 
+    def begin_exact(self, region: str, name: str, variant: str, config: str) -> Choice[P] | None:
+        """Choose for a call of exactly that variant under that config, and count it; None when none serves it."""
+        endpoint = self.table.endpoints.get((region, name))
+        found = None if endpoint is None else _exact(endpoint, variant, config)
+        if endpoint is None or found is None or not found.instances:
+            return None
+        choice = Choice(endpoint, found, self._one_of(found, found.instances))
+        choice.is_exact = True
+        self._row[choice.instance.slot] += 1
+        return choice
+
+    def is_served(self, choice: Choice[P]) -> bool:
+        """Tell whether the newest table has an instance of the choice's variant under its config."""
+        endpoint = self.table.endpoints.get((choice.endpoint.region, choice.endpoint.name))
+        found = None if endpoint is None else _exact(endpoint, choice.variant.name, choice.variant.config)
+        return found is not None and bool(found.instances)
+
     def end(self, choice: Choice[P]) -> None:
         """Count an invocation no longer: it was answered, has failed, or its caller is gone."""
         self._row[choice.instance.slot] -= 1
@@ -110,8 +128,8 @@ class Core(Generic[P]):
             return False
         choice.tried |= {choice.instance.ident}
         variant = self._current(choice)
-        others = [instance for instance in variant.instances if instance.ident not in choice.tried]
-        if not others:
+        others = [each for each in variant.instances if each.ident not in choice.tried] if variant is not None else []
+        if variant is None or not others:
             return False
         other = self._one_of(variant, others)
         self._row[choice.instance.slot] -= 1
@@ -206,14 +224,14 @@ class Core(Generic[P]):
     def _any(self, instances: Sequence[Instance[P]]) -> Instance[P]:
         return instances[min(int(self._random() * len(instances)), len(instances) - 1)]
 
-    def _current(self, choice: Choice[P]) -> Variant[P]:
+    def _current(self, choice: Choice[P]) -> Variant[P] | None:
         """Give the variant as the newest table has it: a retry must not go where the instance has been withdrawn."""
         endpoint = self.table.endpoints.get((choice.endpoint.region, choice.endpoint.name))
-        if endpoint is not None:
-            of_name = [variant for variant in endpoint.variants if variant.name == choice.variant.name]
-            same_config = (variant for variant in of_name if variant.config == choice.variant.config)
-            return next(same_config, of_name[0] if of_name else choice.variant)
-        return choice.variant
+        found = None if endpoint is None else _exact(endpoint, choice.variant.name, choice.variant.config)
+        if found is not None or choice.is_exact:
+            return found
+        of_name = [each for each in endpoint.variants if each.name == choice.variant.name] if endpoint else []
+        return of_name[0] if of_name else choice.variant
 
     def _named(self, endpoint: Endpoint[P], name: str) -> Variant[P]:
         """Give the variant of that name; under which config, by their shares."""
@@ -229,3 +247,8 @@ class Core(Generic[P]):
                 return each
             at -= each.share
         return next(each for each in reversed(routes) if each.share)  # `at` was rounded up to the whole
+
+
+def _exact(endpoint: Endpoint[P], variant: str, config: str) -> Variant[P] | None:
+    """Give a variant under one config."""
+    return next((each for each in endpoint.variants if each.name == variant and each.config == config), None)

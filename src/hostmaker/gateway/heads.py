@@ -26,6 +26,14 @@ FORWARDED_TO_STREAMS = {
     b"x-amzn-sagemaker-accept": b"Accept: ",
 }
 
+# What comes back of the model's headers, besides its Content-Type.
+RETURNED = {
+    b"x-amzn-sagemaker-custom-attributes": b"X-Amzn-SageMaker-Custom-Attributes",
+    b"x-amzn-sagemaker-session-id": b"X-Amzn-SageMaker-New-Session-Id",
+    b"x-amzn-sagemaker-new-session-id": b"X-Amzn-SageMaker-New-Session-Id",
+    b"x-amzn-sagemaker-closed-session-id": b"X-Amzn-SageMaker-Closed-Session-Id",
+}
+
 
 class Forwarded:
     """The head that an instance gets, but for the values: the length, the request's id, then those at `places`."""
@@ -88,3 +96,15 @@ def shape_of(names: tuple[bytes, ...]) -> Shape:
                 _known.clear()
             _known[names] = shape
     return shape
+
+
+def returned(fields: list[bytes], content_type_name: bytes, further: bytes) -> bytes:
+    """Give the header lines that the caller gets of an answer's `fields`, names and values in turn, and `further`."""
+    content_type, others = b"application/octet-stream", b""
+    for at in range(0, len(fields), 2):
+        name = fields[at].lower()
+        if name == b"content-type":
+            content_type = fields[at + 1]
+        elif name in RETURNED:
+            others += b"%b: %b\r\n" % (RETURNED[name], fields[at + 1])
+    return b"%b: %b\r\n%b%b" % (content_type_name, content_type, others, further)

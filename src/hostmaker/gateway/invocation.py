@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from hostmaker.domain.errors import ServiceUnavailable, ValidationError
 from hostmaker.gateway import answers
 from hostmaker.gateway.core import Choice
+from hostmaker.gateway.explained import ENABLE, Asked, Explained, no_explainer
 from hostmaker.gateway.failure import Failure
+from hostmaker.gateway.heads import returned
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.upstream import AnswerLimits, HttpPeer, UpstreamConnection, cancel
 
@@ -20,13 +22,6 @@ STREAM_LIMIT_S = 480.0
 STREAM_TIMED_OUT = "Your model primary did not complete sending the inference response in the allotted time."
 EVENT_STREAM = b"Content-Type: application/vnd.amazon.eventstream\r\n"
 UNSUPPORTED_HERE = "not supported by this version of Hostmaker"
-
-RETURNED = {
-    b"x-amzn-sagemaker-custom-attributes": b"X-Amzn-SageMaker-Custom-Attributes",
-    b"x-amzn-sagemaker-session-id": b"X-Amzn-SageMaker-New-Session-Id",
-    b"x-amzn-sagemaker-new-session-id": b"X-Amzn-SageMaker-New-Session-Id",
-    b"x-amzn-sagemaker-closed-session-id": b"X-Amzn-SageMaker-Closed-Session-Id",
-}
 # What the caller asks for and this version does not do: refused by name, never ignored.
 UNSUPPORTED = {
     b"x-amzn-sagemaker-target-model": (
@@ -40,10 +35,6 @@ UNSUPPORTED = {
     b"x-amzn-sagemaker-target-container-hostname": (
         f"Endpoint {{}} has one container; TargetContainerHostname is {UNSUPPORTED_HERE}.",
         "TARGET_CONTAINER_NOT_SUPPORTED",
-    ),
-    b"x-amzn-sagemaker-enable-explanations": (
-        f"Endpoint {{}} has no explainer; explanations are {UNSUPPORTED_HERE}.",
-        "EXPLANATIONS_NOT_SUPPORTED",
     ),
     b"x-amzn-sagemaker-session-id": (
         f"Endpoint {{}} has no sessions; they are {UNSUPPORTED_HERE}.",
@@ -75,7 +66,7 @@ class Invocation:
     def start(self) -> None:
         """Choose an instance and send; raises ValidationError and ServiceUnavailable."""
         request, route, core = self._request, self._request.route, self._shared.core
-        variant = None
+        variant, is_asked = None, False
         if route.operation != "InvokeEndpoint":
             self._look_at_operation(route.operation)
         if request.shape.has_api_names:
@@ -84,12 +75,39 @@ class Invocation:
             _refuse_unsupported(request)
             target = request.header(b"x-amzn-sagemaker-target-variant")
             variant = target.decode("latin-1") if target else None
+            is_asked = ENABLE in request.shape.at
         try:
             self._choice = choice = core.begin(self._region, route.endpoint, variant)
         except ServiceUnavailable:
             self._shared.meter.unrouted(core.find(self._region, route.endpoint), variant)
             raise
+        if choice.variant.explainer or is_asked:
+            self._explain(choice, variant)
+        else:
+            self._send(choice)
+
+    def _explain(self, choice: Choice[HttpPeer], target: str | None) -> None:
+        """Have the explainer answer, which calls the model itself; raises ValidationError where that cannot be."""
+        self._release()
+        endpoint = choice.endpoint.name
+        if not choice.variant.explainer:
+            raise no_explainer(endpoint)
+        if self.is_streamed:
+            raise ValidationError(
+                f"Endpoint {endpoint} has an explainer, and InvokeEndpointWithResponseStream cannot carry what it "
+                "answers. Use InvokeEndpoint."
+            )
+        asked = Asked(target, self._began, self._go_plainly)
+        work = Explained(self._turns, self._shared, self._request, choice, asked)
+        self._turns.work = work
+        work.start()
+
+    def _go_plainly(self, choice: Choice[HttpPeer], limit_at: float) -> None:
+        """Go to an instance after all: there is no explainer any more. The time limit is the one of the request."""
+        self._turns.work = self
+        self._choice = choice
         self._send(choice)
+        self.deadline = limit_at
 
     def _look_at_operation(self, operation: str) -> None:
         if not operation:
@@ -122,7 +140,7 @@ class Invocation:
         choice = self._release()
         self._shared.meter.answered(choice, status, self._began, self._sent)
         if 200 <= status < 300:
-            self._turns.answer(200, _returned(fields, choice, b"Content-Type"), body)
+            self._turns.answer(200, returned(fields, b"Content-Type", choice.variant.field), body)
         else:
             error = self._shared.core.model_error(choice, status, body)
             self._turns.answer_error(error, choice.variant.field)
@@ -152,7 +170,8 @@ class Invocation:
             return False
         self._has_begun = True
         self.deadline = self._shared.steady() + STREAM_LIMIT_S
-        self._turns.begin_stream(EVENT_STREAM + _returned(fields, self._choice, b"X-Amzn-SageMaker-Content-Type"))
+        lines = returned(fields, b"X-Amzn-SageMaker-Content-Type", self._choice.variant.field)
+        self._turns.begin_stream(EVENT_STREAM + lines)
         return True
 
     def stream_part(self, part: bytes) -> None:
@@ -200,15 +219,3 @@ def _refuse_unsupported(request: Request) -> None:
         name = next(name for name in UNSUPPORTED if name in request.shape.at)
         text, code = UNSUPPORTED[name]
         raise ValidationError(text.format(request.route.endpoint), {"ErrorCode": code})
-
-
-def _returned(fields: list[bytes], choice: Choice[HttpPeer], content_type_name: bytes) -> bytes:
-    """Give the header lines that the client gets of the instance's."""
-    content_type, others = b"application/octet-stream", b""
-    for at in range(0, len(fields), 2):
-        name = fields[at].lower()
-        if name == b"content-type":
-            content_type = fields[at + 1]
-        elif name in RETURNED:
-            others += b"%b: %b\r\n" % (RETURNED[name], fields[at + 1])
-    return b"%b: %b\r\n%b%b" % (content_type_name, content_type, others, choice.variant.field)

@@ -15,6 +15,8 @@ OPERATIONS = {
 }
 MOST_INVOCATION_BODY = 6_291_456  # InvokeEndpoint page, "Body"
 MOST_MANAGEMENT_BODY = 5 * 1024 * 1024
+MOST_INSIDE_BODY = 25 * 1024 * 1024  # the most that MaxPayloadInMB of an explainer's config can ask for
+INSIDE = b"/_hostmaker/inside/"
 SCOPE_PART = re.compile(r"[A-Za-z0-9-]{1,64}")
 MOST_KNOWN = 4096
 MOST_KNOWN_BYTES = 512
@@ -27,15 +29,29 @@ class Kind(enum.Enum):
     """Who answers."""
 
     INVOKE = "invoke"
+    INSIDE = "inside"
     MANAGE = "manage"
     STORE = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """What a call from inside names: one variant under one config."""
+
+    region: str
+    endpoint: str
+    variant: str
+    config: str
+
+
+NOTHING = Exact("", "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """Who answers what. `scope` is the region and service that the request says it is signed for, unverified.
 
-    A path of the runtime API that is no operation has an empty `operation`.
+    A path of the runtime API that is no operation has an empty `operation`. `exact` is what a call from inside names.
     """
 
     kind: Kind
@@ -44,16 +60,21 @@ class Route:
     endpoint: str = ""
     operation: str = ""
     most_body: int = 0
+    exact: Exact = NOTHING
 
 
 NOWHERE = Route(Kind.STORE, "")
 
 
 class Routes:
-    """Remembers what it has found: a client asks for the same all day, with the same first field of a signature."""
+    """Remembers what it has found: a client asks for the same all day, with the same first field of a signature.
 
-    def __init__(self, read_scope: ReadScope) -> None:
+    `is_private`: of the private socket, where calls from inside come in; elsewhere their paths are like any other.
+    """
+
+    def __init__(self, read_scope: ReadScope, is_private: bool) -> None:
         self._read_scope = read_scope
+        self._is_private = is_private
         self._known: dict[tuple[bytes, bytes, bytes, bool], Route] = {}
 
     def find(self, method: bytes, target: bytes, authorization: bytes, is_call: bool) -> Route:
@@ -61,14 +82,24 @@ class Routes:
         key = (method, target, authorization.partition(b",")[0], is_call)
         route = self._known.get(key)
         if route is None:
-            scope = self._scope(authorization, target)
-            route = _route(method.decode(), target, scope, is_call)
+            route = self._inside(method, target) if self._is_private else None
+            if route is None:
+                route = _route(method.decode(), target, self._scope(authorization, target), is_call)
             is_short = len(target) + len(key[2]) <= MOST_KNOWN_BYTES
             if is_short and (not authorization or b"Credential=" in key[2]):
                 if len(self._known) >= MOST_KNOWN:
                     self._known.clear()
                 self._known[key] = route
         return route
+
+    def _inside(self, method: bytes, target: bytes) -> Route | None:
+        """Give the route of a call from inside; None for all else."""
+        if method != b"POST" or not target.startswith(INSIDE):
+            return None
+        parts = target[len(INSIDE) :].decode("latin-1").split("/")
+        if len(parts) != 4:
+            return None
+        return Route(Kind.INSIDE, "POST", most_body=MOST_INSIDE_BODY, exact=Exact(*parts))
 
     def _scope(self, authorization: bytes, target: bytes) -> Scope | None:
         headers = {b"authorization": authorization} if authorization else {}

@@ -18,6 +18,7 @@ from hostmaker.gateway.budget import Budget
 from hostmaker.gateway.control_link import keep_link, read_table
 from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
+from hostmaker.gateway.explained import ANSWER_LIMITS as EXPLAINER_LIMITS
 from hostmaker.gateway.front import Front
 from hostmaker.gateway.invocation import ANSWER_LIMITS as INSTANCE_LIMITS
 from hostmaker.gateway.line import Limits
@@ -93,13 +94,16 @@ class Gateway:
             core=Core(table, row, row.__getitem__, chance.random, settings.account),
             meter=Meter(open_ring(settings.run_dir, settings.index), tools.platform_time, time.perf_counter),
             control=HttpPeer(str(settings.run_dir / "control.sock"), CONTROL_LIMITS, self._busy, self._outbox),
+            explainer=self._explainer(),
+            index=settings.index,
             busy_peers=self._busy,
             store_address=settings.store_address,
             doors=Doors(settings.hosts),
             authenticator=tools.authenticator,
             resign=tools.resign,
             check_headers=tools.check_headers,
-            routes=Routes(tools.scope_of),
+            routes=Routes(tools.scope_of, is_private=False),
+            private_routes=Routes(tools.scope_of, is_private=True),
             steady=asyncio.get_running_loop().time,
             real_time=tools.real_time,
             platform_time=tools.platform_time,
@@ -131,8 +135,8 @@ class Gateway:
                 group.create_task(keep_link(self._settings.run_dir, self._settings.index, self._table, self._use))
         finally:
             outer.close()
-            inner.close()
             await self._finish()
+            inner.close()  # only now: explanations under way still ask models through it
             self._shared.meter.close()
             self._lock.release()
 
@@ -178,6 +182,13 @@ class Gateway:
 
     def _peer(self, path: str) -> HttpPeer:
         return HttpPeer(path, INSTANCE_LIMITS, self._busy, self._outbox)
+
+    def _explainer(self) -> HttpPeer:
+        """Give the way to the explainer: no connection to it is used twice (`explained`)."""
+        path = self._settings.run_dir / "explainer.sock"
+        peer = HttpPeer(str(path), EXPLAINER_LIMITS, self._busy, self._outbox)
+        peer.retire()
+        return peer
 
 
 def open_ring(run_dir: Path, index: int) -> RingWriter | None:

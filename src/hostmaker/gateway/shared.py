@@ -37,12 +37,15 @@ class Shared:
         core: Core[HttpPeer],
         meter: Meter[HttpPeer],
         control: HttpPeer,
+        explainer: HttpPeer,
+        index: int,
         store_address: tuple[str, int],
         doors: Doors,
         authenticator: Authenticator | None,
         resign: Resign | None,
         check_headers: Callable[[str, Mapping[bytes, bytes]], None],
         routes: Routes,
+        private_routes: Routes,
         steady: Callable[[], float],
         real_time: Callable[[], float],
         platform_time: Callable[[], float],
@@ -60,12 +63,15 @@ class Shared:
         self.core = core
         self.meter = meter
         self.control = control
+        self.explainer = explainer
+        self.index = index
         self.store_address = store_address
         self.doors = doors
         self.authenticator = authenticator
         self.resign = resign
         self.check_headers = check_headers
         self.routes = routes
+        self.private_routes = private_routes
         self.steady = steady
         self.real_time = real_time
         self.default_region = default_region

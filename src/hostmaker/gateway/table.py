@@ -36,9 +36,12 @@ class Variant(Generic[P]):
     """A variant under one config; `field` is the header line of its answers.
 
     `up_to` is its upper end on the scale of weights. `others` are the routes of the same name, under another config.
+    `explainer` is the digest of its explainer, empty where it has none.
     """
 
-    __slots__ = ("config", "field", "instances", "is_least_outstanding", "name", "others", "share", "up_to")
+    __slots__ = (
+        "config", "explainer", "field", "instances", "is_least_outstanding", "name", "others", "share", "up_to",
+    )  # fmt: skip
 
     def __init__(self, route: VariantRoute, up_to: float, instances: tuple[Instance[P], ...]) -> None:
         self.name = route.name
@@ -48,6 +51,7 @@ class Variant(Generic[P]):
         self.instances = instances
         self.config = route.config
         self.share = float(route.share)
+        self.explainer = route.explainer
         self.others: tuple[Variant[P], ...] = ()
 
     def size(self) -> int:

@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 
 from hostmaker.domain.errors import ApiError, InternalFailure
 from hostmaker.gateway import answers
+from hostmaker.gateway.inside import Inside, inside_error
 from hostmaker.gateway.invocation import Invocation
 from hostmaker.gateway.line import QUEUE, STORE, Line, Phase
 from hostmaker.gateway.management_call import ManagementCall
@@ -103,6 +104,8 @@ class Turns:
                 self.work = ManagementCall(self, shared, request, region, access_key)
             case Kind.STORE:
                 self.work = StoreCall(self, shared, request)
+            case Kind.INSIDE:
+                self.work = Inside(self, shared, request)
             case _:
                 assert_never(request.route.kind)
         self.work.start()
@@ -172,6 +175,8 @@ class Turns:
                 own, body = answers.runtime_error(error)
             case Kind.STORE:
                 own, body = answers.s3_error(error.code, error.message)
+            case Kind.INSIDE:
+                status, own, body = inside_error(error)
             case _:
                 assert_never(request.route.kind)
         if status == 503:

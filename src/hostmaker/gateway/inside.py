@@ -1,0 +1,147 @@
+"""One call of a model from inside the server: the explainer asks, on the private socket, what a variant predicts.
+
+It goes to an instance of exactly that variant under exactly that config, counted as a request inside it like any other.
+Nothing is metered: the client's one invocation is. Answers are told plainly, by `x-hostmaker-outcome`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hostmaker.domain.errors import ApiError, ValidationError
+from hostmaker.gateway.core import Choice
+from hostmaker.gateway.failure import Failure
+from hostmaker.gateway.heads import returned
+from hostmaker.gateway.request import Request
+from hostmaker.gateway.upstream import HttpPeer, UpstreamConnection, cancel
+
+if TYPE_CHECKING:
+    from hostmaker.gateway.shared import Shared
+    from hostmaker.gateway.turns import Turns
+
+SECONDS = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
+TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
+ANSWERED = b"x-hostmaker-outcome: answered\r\n"
+MOVED = b"x-hostmaker-outcome: moved\r\n"
+
+
+class Inside:
+    """One call: chosen, sent, perhaps tried again under the same config, answered."""
+
+    head = body = b""
+    deadline = 0.0
+    connection: UpstreamConnection | None = None
+    is_over = False
+    is_bodiless = False
+    is_streamed = False
+    _limit_at = 0.0
+    _choice: Choice[HttpPeer] | None = None
+
+    def __init__(self, turns: Turns, shared: Shared, request: Request) -> None:
+        self._turns = turns
+        self._shared = shared
+        self._request = request
+
+    def start(self) -> None:
+        """Choose an instance and send, or say that there is none; raises ValidationError for a limit that is none."""
+        shared, exact = self._shared, self._request.route.exact
+        self._limit_at = shared.steady() + self._limit_s()
+        self._choice = choice = shared.core.begin_exact(exact.region, exact.endpoint, exact.variant, exact.config)
+        if choice is None:
+            self._tell_moved()
+        else:
+            self._send(choice)
+
+    def _limit_s(self) -> float:
+        """Give the seconds that this call may take."""
+        text = self._request.header(b"x-hostmaker-limit-s")
+        if text is None:
+            return self._shared.invocation_limit_s
+        if SECONDS.fullmatch(text) is None:
+            raise ValidationError("x-hostmaker-limit-s is a decimal number of seconds.")
+        return float(text)
+
+    def _send(self, choice: Choice[HttpPeer]) -> None:
+        request = self._request
+        self.body = request.whole_body()
+        ident = request.header(b"x-hostmaker-request-id") or request.ident
+        self.head = request.shape.forwarded.head(len(self.body), ident, request.raw)
+        self.deadline = self._limit_at
+        self.is_over = False
+        choice.instance.peer.send(self, choice.fresh)
+
+    # The instance
+
+    def answered(self, status: int, fields: list[bytes], body: bytes) -> None:
+        """Pass on what the instance has answered, whatever it was."""
+        self._release()
+        self._turns.answer(status, returned(fields, b"Content-Type", ANSWERED), body)
+
+    def failed(self, failure: Failure, detail: str) -> None:
+        """Try again where that is right, or tell what has failed."""
+        choice, core = self._choice, self._shared.core
+        if choice is None:
+            return
+        if core.retry(choice, failure):
+            self._send(choice)
+            return
+        self._release()
+        if failure is Failure.REFUSED and not core.is_served(choice):
+            self._tell_moved()
+        else:
+            status = 504 if failure is Failure.TIMED_OUT else 503
+            self._turns.answer(status, failure_lines(failure), detail.encode(errors="replace"))
+
+    def stream_began(self, status: int, fields: list[bytes]) -> bool:
+        """Nothing is streamed here."""
+        return False
+
+    def stream_part(self, part: bytes) -> None:
+        """Nothing is streamed here."""
+
+    def stream_ended(self) -> None:
+        """Nothing is streamed here."""
+
+    def hold(self, number: int) -> bool:
+        """Count bytes of the answer that are kept; False when there is no room for them."""
+        return self._turns.hold(number)
+
+    # The explainer
+
+    def cancel(self) -> None:
+        """Nobody waits any more: nor does the instance have to be waited for."""
+        cancel(self)
+        if self._choice is not None:
+            self._release()
+
+    def pause(self) -> None:
+        """The explainer reads slowly: read no more from the instance."""
+        if self.connection is not None:
+            self.connection.pause()
+
+    def resume(self) -> None:
+        """The explainer reads again."""
+        if self.connection is not None:
+            self.connection.resume()
+
+    def _tell_moved(self) -> None:
+        exact = self._request.route.exact
+        text = f"Variant {exact.variant} of endpoint {exact.endpoint} is not served under config {exact.config}."
+        self._turns.answer(503, TEXT + MOVED, text.encode(errors="replace"))
+
+    def _release(self) -> None:
+        """Count the call no longer."""
+        choice, self._choice = self._choice, None
+        assert choice is not None
+        self._shared.core.end(choice)
+
+
+def failure_lines(failure: Failure) -> bytes:
+    """Give the header lines of a call that has failed."""
+    return b"%bx-hostmaker-outcome: failed\r\nx-hostmaker-failure: %b\r\n" % (TEXT, failure.value.encode())
+
+
+def inside_error(error: ApiError) -> tuple[int, bytes, bytes]:
+    """Give status, header lines and body of what the gateway found itself: no room for the body, or our own fault."""
+    return 503, failure_lines(Failure.NO_ROOM if error.status == 503 else Failure.OURS), error.message.encode()
