@@ -46,7 +46,7 @@ class BatchSize:
         if self._well < TRIES:
             return
         is_better = self._before is None or self._best < BETTER * self._before
-        if is_better and 2 * self.rows < self._fails_from:
+        if is_better and 4 * self.rows <= self._fails_from:  # twice as many is far from what has failed
             self._before, self._best, self._well = self._best, None, 0
             self.rows *= 2
 

@@ -1,0 +1,355 @@
+"""The process that explains, against a gateway in memory whose models take what they take."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.clarify_models import config
+
+from hostmaker.clarify.explaining import Limits
+from hostmaker.explanations.asking import Told, read_asked
+from hostmaker.explanations.model import Gateway, NoGatewayError
+from hostmaker.explanations.run import Run, Tools
+from hostmaker.explanations.server import Explainer, ExplainerSettings
+from hostmaker.explanations.specs import Specs
+from hostmaker.explanations.tuning import FIRST, BatchSize, Tuning
+
+Model = Callable[[list[str]], Awaitable[tuple[int, str]]]
+BASELINE = ",".join("0" * 8)
+RECORD = "1,2,3,4,5,6,7,8"
+
+
+@dataclass
+class FakeGateway:
+    """Answers as the private socket of a gateway does."""
+
+    model: Model
+    outcome: dict[int, bytes] = field(default_factory=dict)  # of a call, by its number: whole header lines
+    sizes: list[int] = field(default_factory=list)
+    heads: list[bytes] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
+    broken_off: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
+                await self._answer(head, await reader.readexactly(length), reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def _answer(
+        self, head: bytes, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        records = body.decode().split("\n")
+        number = len(self.sizes)
+        self.sizes.append(len(records))
+        self.heads.append(head)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        gone = asyncio.ensure_future(reader.read(1))
+        work = asyncio.ensure_future(self.model(records))
+        await asyncio.wait((gone, work), return_when=asyncio.FIRST_COMPLETED)
+        self.under_way -= 1
+        if not work.done():
+            self.broken_off += 1
+            work.cancel()
+            writer.close()
+            return
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        status, text = work.result()
+        lines = self.outcome.get(number, b"x-hostmaker-outcome: answered\r\n")
+        own = b"Content-Type: text/csv\r\nX-Amzn-SageMaker-Custom-Attributes: a\r\n"
+        told = b"HTTP/1.1 %d X\r\n%b%bContent-Length: %d\r\n\r\n%b"
+        writer.write(told % (status, own, lines, len(text), text.encode()))
+
+
+def summing(most: int = 1_000_000, status: int = 400, delay_s: float = 0.0) -> Model:
+    """Answer sums, of at most so many records at once."""
+
+    async def model(records: list[str]) -> tuple[int, str]:
+        await asyncio.sleep(delay_s)
+        if len(records) > most:
+            return status, f"at most {most} records"
+        return 200, "".join(f"{sum(map(float, record.split(',')))!r}\n" for record in records)
+
+    return model
+
+
+@asynccontextmanager
+async def serving(model: Model) -> AsyncIterator[tuple[FakeGateway, Path]]:
+    """Serve a fake gateway at `gateway-0.sock` in a directory of its own."""
+    fake = FakeGateway(model)
+    with tempfile.TemporaryDirectory(prefix="hm") as directory:
+        server = await asyncio.start_unix_server(fake.serve, f"{directory}/gateway-0.sock")
+        try:
+            yield fake, Path(directory)
+        finally:
+            server.close()
+
+
+def headers(limit_s: float = 10.0, **more: str) -> dict[bytes, bytes]:
+    told = {
+        "region": "us-east-1", "endpoint": "e", "variant": "v", "config": "c", "explainer": "d", "gateway": "0",
+        "instances": "1", "request-id": "r", "limit-s": str(limit_s),
+    }  # fmt: skip
+    fields = {f"x-hostmaker-{name}".encode(): value.encode() for name, value in told.items()}
+    further = {b"content-type": b"text/csv", b"x-amzn-sagemaker-inference-id": b"one"}
+    return {**fields, **further, **{name.replace("_", "-").encode(): value.encode() for name, value in more.items()}}
+
+
+def tools(directory: Path, parallel: int = 1, tuning: Tuning | None = None, **members: Any) -> Tools:
+    inference = members.pop("inference", None)
+    kept = {"config": config(BASELINE, inference, **members), "baseline": BASELINE}
+    (directory / "d.json").write_text(json.dumps(kept))
+    gateway = Gateway(directory / "gateway-0.sock")
+    return Tools(
+        Specs(directory), tuning or Tuning(), lambda _: gateway, Limits(), lambda _: parallel, asyncio.Semaphore(1)
+    )
+
+
+def explain(
+    model: Model, parallel: int = 1, limit_s: float = 10.0, body: str = RECORD, **members: Any
+) -> tuple[Told, FakeGateway]:
+    """Explain one request."""
+
+    async def run() -> tuple[Told, FakeGateway]:
+        async with serving(model) as (fake, directory):
+            asked = read_asked(headers(limit_s))
+            told = await Run(tools(directory, parallel, **members), asked, body.encode()).explain()
+            await asyncio.sleep(0.02)  # for what it has left behind to be seen
+            return told, fake
+
+    return asyncio.run(run())
+
+
+def fields(told: Told) -> dict[bytes, bytes]:
+    return dict(told.fields)
+
+
+def attributions(told: Told) -> list[float]:
+    (entry,) = json.loads(told.body)["explanations"]["kernel_shap"]
+    return [feature["attributions"][0]["attribution"][0] for feature in entry]
+
+
+def test_a_request_is_explained() -> None:
+    told, fake = explain(summing())
+    assert told.outcome == "explained"
+    assert attributions(told) == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8])
+    assert fake.sizes == [1, 255]
+    assert fields(told)[b"x-amzn-sagemaker-custom-attributes"] == b"a"
+    summary = dict(part.split("=") for part in fields(told)[b"x-hostmaker-explanation"].decode().split(", "))
+    assert {name: summary[name] for name in ("records", "exact", "coalitions", "rows", "calls", "largest")} == {
+        "records": "1", "exact": "1", "coalitions": "254", "rows": "255", "calls": "2", "largest": "255",
+    }  # fmt: skip
+    assert b"inference-id: one" in fake.heads[0]
+    assert b"inference-id" not in fake.heads[1]
+    assert fake.heads[1].startswith(b"POST /_hostmaker/inside/us-east-1/e/v/c HTTP/1.1\r\n")
+    assert b"x-hostmaker-request-id: r\r\n" in fake.heads[1]
+
+
+@pytest.mark.parametrize("most", [1, 32])
+def test_the_size_of_requests_is_found_out(most: int) -> None:
+    told, fake = explain(summing(most), parallel=3)
+    assert attributions(told) == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8])
+    tried = [255, 127, 63] if most == 32 else [255, 127, 63, 31, 15, 7, 3]
+    assert fake.sizes[1 : 1 + len(tried)] == tried
+    assert max(fake.sizes[1 + len(tried) :]) == (1 if most == 1 else 31)
+    assert fake.most_under_way == 3
+
+
+def test_a_model_that_takes_one_record_and_says_so_by_one_answer() -> None:
+    async def model(records: list[str]) -> tuple[int, str]:
+        return 200, f"{sum(map(float, records[0].split(',')))}\n"
+
+    told, fake = explain(model)
+    assert attributions(told) == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8])
+    assert fake.sizes.count(1) == 1 + 255
+
+
+def test_what_was_found_out_is_remembered() -> None:
+    async def run() -> list[int]:
+        async with serving(summing(40)) as (fake, directory):
+            tuning = Tuning()
+            for _ in range(2):
+                await Run(tools(directory, tuning=tuning), read_asked(headers()), RECORD.encode()).explain()
+                fake.sizes.append(0)
+            return fake.sizes
+
+    sizes = asyncio.run(run())
+    second = sizes[sizes.index(0) + 1 :]
+    assert second[:2] == [1, 31]
+    assert max(second) < 40
+
+
+def test_a_given_size_is_kept() -> None:
+    told, fake = explain(summing(), inference={"MaxRecordCount": 100}, parallel=2)
+    assert sorted(fake.sizes) == [1, 55, 100, 100]
+    told, fake = explain(summing(32), inference={"MaxRecordCount": 100})
+    assert (told.outcome, fields(told)[b"x-hostmaker-status"]) == ("model-error", b"400")
+    assert told.body == b"Model failed on a synthetic request of 100 records: at most 32 records"
+
+    async def fewer(records: list[str]) -> tuple[int, str]:
+        return 200, "1\n"
+
+    told, fake = explain(fewer, inference={"MaxRecordCount": 100})
+    assert (fields(told)[b"x-hostmaker-status"], told.body) == (
+        b"500",
+        b"Model returned 1 records for 100; set MaxRecordCount",
+    )
+
+
+def test_a_model_that_fails_for_one_record_is_said() -> None:
+    async def model(records: list[str]) -> tuple[int, str]:
+        return (200, "1") if records == [RECORD] else (503, "no")
+
+    told, fake = explain(model)
+    assert (told.outcome, fields(told)[b"x-hostmaker-status"]) == ("model-error", b"503")
+    assert told.body == b"Model failed on a synthetic request of 1 records: no"
+    assert fake.sizes == [1, 255, 127, 63, 31, 15, 7, 3, 1]
+
+
+def test_what_the_model_says_to_the_request_itself_is_passed_on() -> None:
+    async def model(records: list[str]) -> tuple[int, str]:
+        return 418, "a teapot"
+
+    told, _ = explain(model)
+    assert (told.outcome, fields(told)[b"x-hostmaker-status"], told.body) == ("model-error", b"418", b"a teapot")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_variant_that_has_moved_is_told(number: int) -> None:
+    async def run() -> Told:
+        async with serving(summing()) as (fake, directory):
+            fake.outcome[number] = b"x-hostmaker-outcome: moved\r\n"
+            return await Run(tools(directory), read_asked(headers()), RECORD.encode()).explain()
+
+    assert asyncio.run(run()).outcome == "moved"
+
+
+def test_an_instance_that_cannot_be_reached_is_told() -> None:
+    async def run() -> Told:
+        async with serving(summing()) as (fake, directory):
+            fake.outcome[0] = b"x-hostmaker-outcome: failed\r\nx-hostmaker-failure: broken\r\n"
+            return await Run(tools(directory), read_asked(headers()), RECORD.encode()).explain()
+
+    told = asyncio.run(run())
+    assert (told.outcome, fields(told)[b"x-hostmaker-failure"]) == ("failed", b"broken")
+
+
+def test_time_is_kept_and_nothing_goes_on_afterwards() -> None:
+    async def model(records: list[str]) -> tuple[int, str]:
+        if len(records) > 1 or records == [BASELINE]:
+            await asyncio.sleep(30)
+        return 200, "1"
+
+    told, fake = explain(model, limit_s=0.4)
+    assert (told.outcome, fields(told)[b"x-hostmaker-status"]) == ("model-error", b"504")
+    assert told.body.startswith(b"Explanation did not finish within 0.392 s (0 of 255 synthetic records done); lower N")
+    assert (fake.under_way, fake.broken_off) == (0, 1)
+
+    async def silent(records: list[str]) -> tuple[int, str]:
+        await asyncio.sleep(30)
+        return 200, "1"
+
+    told, fake = explain(silent, limit_s=0.3)
+    assert (told.outcome, fields(told)[b"x-hostmaker-failure"]) == ("failed", b"timed out")
+
+
+def test_what_cannot_fit_is_given_up_early_and_what_would_is_said() -> None:
+    told, fake = explain(summing(1, delay_s=0.02), limit_s=1.2)
+    assert (told.outcome, fields(told)[b"x-hostmaker-status"]) == ("model-error", b"504")
+    text = told.body.decode()
+    assert text.startswith("Explanation would take some ")
+    assert "and 1.18 s are allowed (" in text
+    assert "lower NumberOfSamples or the baseline size, or raise MaxRecordCount: at " in text
+    assert len(fake.sizes) < 30
+
+
+def test_what_is_wrong_with_the_request_is_said_without_asking_the_model() -> None:
+    told, fake = explain(summing(), body="1,2")
+    assert (told.outcome, fields(told)[b"x-hostmaker-status"]) == ("model-error", b"400")
+    assert told.body == b"Record 0 has 2 features, the SHAP baseline has 8"
+    assert fake.sizes == []
+
+
+def test_the_same_bytes_come_of_any_number_of_calls_at_once() -> None:
+    bodies = {
+        explain(
+            summing(delay_s=0.001), parallel, body=f"{RECORD}\n8,7,6,5,4,3,2,1",
+            inference={"MaxRecordCount": most}, NumberOfSamples=60, Seed=5,
+        )[0].body
+        for parallel, most in ((1, 500), (4, 7), (3, 1))
+    }  # fmt: skip
+    assert len(bodies) == 1
+
+
+def test_connections_are_kept_and_replaced() -> None:
+    async def run() -> tuple[int, list[bytes]]:
+        connections = 0
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            for _ in range(2):  # then it is closed, as an idle one is
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            writer.close()
+
+        with tempfile.TemporaryDirectory(prefix="hm") as directory:
+            path = Path(directory) / "s"
+            async with await asyncio.start_unix_server(serve, str(path)):
+                gateway = Gateway(path)
+                bodies = [(await gateway.post(b"/", (), b"")).body for _ in range(4)]
+            with pytest.raises(NoGatewayError):
+                await Gateway(path.with_name("none")).post(b"/", (), b"")
+            return connections, bodies
+
+    assert asyncio.run(run()) == (2, [b"ok"] * 4)
+
+
+def test_as_many_as_may_be_are_explained_at_once() -> None:
+    async def run() -> tuple[str, bytes]:
+        async with serving(summing(delay_s=0.2)) as (_, directory):
+            made = tools(directory)
+            explainer = Explainer(ExplainerSettings(directory, directory, most_at_once=1))
+            first = asyncio.ensure_future(explainer._explain(Run(made, read_asked(headers()), RECORD.encode())))
+            await asyncio.sleep(0)
+            second = await explainer._explain(Run(made, read_asked(headers()), RECORD.encode()))
+            assert (await first).outcome == "explained"
+            return second.outcome, second.body
+
+    assert asyncio.run(run()) == (
+        "unavailable",
+        b"1 requests are being explained, as many as may be at once. Try again.",
+    )
+
+
+def test_a_batch_size_grows_while_it_helps() -> None:
+    size = BatchSize()
+    for seconds in (0.5, 0.5):  # a millisecond a record
+        size.went_well(FIRST, seconds)
+    assert size.rows == 2 * FIRST
+    for _ in range(2):
+        size.went_well(2 * FIRST, 0.6)
+    assert size.rows == 4 * FIRST
+    for _ in range(5):
+        size.went_well(4 * FIRST, 1.19)
+    assert size.rows == 4 * FIRST
+    assert size.failed(4 * FIRST)
+    assert size.rows == 2 * FIRST
+    for _ in range(9):
+        size.went_well(2 * FIRST, 0.1)
+    assert size.rows == 2 * FIRST  # what has failed is not tried again
+    assert not BatchSize(100).failed(100)
