@@ -7,7 +7,7 @@ and so large a one never again. What went well twice is doubled while the time f
 from __future__ import annotations
 
 FIRST = 500
-MOST = 16_384
+MOST = 8192
 TRIES = 2  # that go well, before more is tried
 BETTER = 0.9  # of the time for a record: less of a gain is none
 
@@ -18,7 +18,7 @@ class BatchSize:
     def __init__(self, given: int | None = None) -> None:
         self.rows = given if given is not None else FIRST
         self._is_given = given is not None
-        self._fails_from = MOST + 1
+        self._fails_from = 2 * MOST + 1  # what is so much more than MOST is not tried
         self._before: float | None = None  # seconds for a record, at half of `rows`
         self._best: float | None = None
         self._well = 0
