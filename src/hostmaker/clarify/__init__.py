@@ -1,0 +1,1 @@
+"""What an ExplainerConfig means: records, expressions, scores, text, synthetic rows, answers. Pure."""
