@@ -148,11 +148,13 @@ def _row(top: float, name: str, value: float, begin: float, end: float) -> list[
     shown = shortened(name, LEFT - 3 * GAP)
     return [
         Words(LEFT - GAP, top + BAR - 4, shown, "end", whole="" if shown == name else name),
-        Block(left, top, width, BAR, UP if value >= 0 else DOWN, f"{name}: {value:+.6g}"),
-        Words(
-            LEFT + WIDTH + GAP, top + BAR - 4, f"{value:+.4g}", "start", UP if value > 0 else DOWN if value else QUIET
-        ),
+        Block(left, top, width, BAR, _colour(value), f"{name}: {value:+.6g}"),
+        Words(LEFT + WIDTH + GAP, top + BAR - 4, f"{value:+.4g}", "start", _colour(value)),
     ]
+
+
+def _colour(value: float) -> str:
+    return UP if value > 0 else DOWN if value else QUIET
 
 
 def _drawing(shapes: Sequence[Block | Line | Words], bottom: float, title: str, heading: str | None) -> Drawing:

@@ -1,6 +1,7 @@
 """The pictures of `plots` as PNG, twice as fine as their SVG, with Pillow: `pip install 'hostmaker[plots]'`.
 
-Pillow is imported when a picture is asked for. Its own font has the letters of Latin scripts.
+Pillow is imported when a picture is asked for. Its own font has the letters of Latin scripts; `font` is the file of
+another, such as a TrueType.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ def bars_png(
     names: Sequence[str] | None = None,
     most: int = MOST_FEATURES,
     heading: str | None = None,
+    font: str | None = None,
 ) -> bytes:
     """Give what `plots.bars` draws as a PNG; raises ValueError as it does, and PillowMissingError."""
-    return _png(draw_bars(attributions, names, most, heading))
+    return _png(draw_bars(attributions, names, most, heading), font)
 
 
 def waterfall_png(
@@ -49,9 +51,10 @@ def waterfall_png(
     names: Sequence[str] | None = None,
     most: int = MOST_FEATURES,
     heading: str | None = None,
+    font: str | None = None,
 ) -> bytes:
     """Give what `plots.waterfall` draws as a PNG; raises ValueError as it does, and PillowMissingError."""
-    return _png(draw_waterfall(attributions, expected, names, most, heading))
+    return _png(draw_waterfall(attributions, expected, names, most, heading), font)
 
 
 def need_pillow() -> None:
@@ -66,18 +69,18 @@ def _pillow(module: str) -> Any:
         raise PillowMissingError from error
 
 
-def _png(drawing: Drawing) -> bytes:
+def _png(drawing: Drawing, font: str | None) -> bytes:
     size = (round(drawing.width * SCALE), round(drawing.height * SCALE))
     image = _pillow("Image").new("RGB", size, "white")
     pen = _pillow("ImageDraw").Draw(image)
     for shape in drawing.shapes:
-        _draw(pen, shape)
+        _draw(pen, shape, font)
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
 
 
-def _draw(pen: Any, shape: Block | Line | Words) -> None:
+def _draw(pen: Any, shape: Block | Line | Words, font: str | None) -> None:
     match shape:
         case Block():
             left, top = shape.left * SCALE, shape.top * SCALE
@@ -87,6 +90,7 @@ def _draw(pen: Any, shape: Block | Line | Words) -> None:
         case Line():
             pen.line([each * SCALE for each in (shape.x1, shape.y1, shape.x2, shape.y2)], LINE, SCALE)
         case Words():
-            font = _pillow("ImageFont").load_default(shape.size * SCALE)
+            fonts, size = _pillow("ImageFont"), shape.size * SCALE
+            letters = fonts.truetype(font, size) if font else fonts.load_default(size)
             place = (shape.x * SCALE, shape.y * SCALE)
-            pen.text(place, shape.text, shape.colour, font, ANCHORS[shape.anchor])
+            pen.text(place, shape.text, shape.colour, letters, ANCHORS[shape.anchor])
