@@ -7,11 +7,11 @@ from html import escape
 
 from hostmaker.cli.explain_seen import Player, Seen
 from hostmaker.explainer.answer import Answer
-from hostmaker.explainer.drawing import DOWN, LINE, QUIET, TEXT, UP, harmless, shortened
+from hostmaker.explainer.drawing import DOWN, LINE, NAME_WIDTH, QUIET, TEXT, UP, harmless, likely_width, shortened
 from hostmaker.explainer.plots import bars, text, waterfall
 from hostmaker.explainer.plots_png import bars_png
 
-LONGEST_VALUE = 90  # pixels of a picture's name
+LONGEST_VALUE = 90  # pixels beside a picture's bar; the name has the rest
 STYLE = f"""
 :root {{ color-scheme: light dark; --back: #fff; --card: #f8f9fa; --text: {TEXT}; --quiet: #6c757d; --line: {LINE};
   --up: {UP}; --down: {DOWN}; }}
@@ -43,7 +43,7 @@ th {{ font-weight: 600; color: var(--quiet); }}
 td.number, th.number {{ text-align: right; }}
 .wide {{ overflow-x: auto; }}
 .explained {{ line-height: 1.9; overflow-wrap: anywhere; }}
-.explained span {{ padding: .1em .15em; }}
+.explained span {{ padding: .1em .12em; margin: 0 -.04em; }}
 details {{ margin-top: 1rem; }}
 summary {{ cursor: pointer; color: var(--quiet); }}
 """
@@ -164,7 +164,8 @@ def _name(player: Player, has_one_text: bool) -> str:
         return player.name
     if player.is_unit:
         return f"“{player.value}”" if has_one_text else f"{player.name}: “{player.value}”"
-    return f"{player.name} = {shortened(player.value, LONGEST_VALUE)}"
+    value = f" = {shortened(player.value, LONGEST_VALUE)}"
+    return shortened(player.name, NAME_WIDTH - likely_width(value)) + value
 
 
 def _escaped(words: str) -> str:

@@ -11,6 +11,7 @@ UP, DOWN, LINE, TEXT, QUIET = "#d6336c", "#1c7ed6", "#ced4da", "#212529", "#868e
 LEFT, WIDTH, RIGHT, ROW, BAR, TOP = 220, 480, 90, 26, 16, 34
 HEADING = 30  # what a heading takes above all else
 GAP = 8
+NAME_WIDTH = LEFT - 3 * GAP
 FONT, HEADING_FONT = 12, 16
 MOST_FEATURES = 20
 CONTROLS = {"Cc", "Cs"}  # control characters, and halves of a pair
@@ -123,15 +124,19 @@ def harmless(text: str, kept: str = "") -> str:
 
 def shortened(text: str, width: float, size: int = FONT) -> str:
     """Give as much of a text as is likely to fit `width` pixels, with an ellipsis where something is left out."""
-    room = width / size
-    if sum(map(_em, text)) <= room:
+    if likely_width(text, size) <= width:
         return text
-    kept, room = 0, room - 1.0
+    kept, room = 0, width / size - 1.0
     for each in text:
         if (room := room - _em(each)) < 0:
             break
         kept += 1
     return text[:kept].rstrip() + "…"
+
+
+def likely_width(text: str, size: int = FONT) -> float:
+    """Say about how many pixels a text is wide: fonts differ."""
+    return sum(map(_em, text)) * size
 
 
 def _largest(values: Sequence[float], names: Sequence[str], most: int) -> list[tuple[str, float]]:
@@ -145,7 +150,7 @@ def _largest(values: Sequence[float], names: Sequence[str], most: int) -> list[t
 
 def _row(top: float, name: str, value: float, begin: float, end: float) -> list[Block | Line | Words]:
     left, width = min(begin, end), max(abs(end - begin), 1.0)
-    shown = shortened(name, LEFT - 3 * GAP)
+    shown = shortened(name, NAME_WIDTH)
     return [
         Words(LEFT - GAP, top + BAR - 4, shown, "end", whole="" if shown == name else name),
         Block(left, top, width, BAR, _colour(value), f"{name}: {value:+.6g}"),
