@@ -42,6 +42,16 @@ class FrontDoor:
             raise RefusedError(code, str(told.get("message") or told.get("Message") or f"status {status}"))
         return dict(told)
 
+    def invoke(self, endpoint: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Invoke an endpoint; gives the body of its answer."""
+        if wrong := [name for name, value in headers.items() if not (value.isascii() and value.isprintable())]:
+            raise RefusedError("ValidationError", f"{wrong[0]} must be of printable ASCII characters.")
+        target = f"/endpoints/{quote(endpoint, safe='')}/invocations"
+        status, answer = self._send("sagemaker", "POST", target, headers, body, hashlib.sha256(body).hexdigest())
+        if status != 200:
+            raise _refused(status, answer)
+        return answer
+
     def make_bucket(self, name: str) -> None:
         """Have a bucket; one that is there is as good."""
         status, answer = self._send("s3", "PUT", f"/{name}", {}, b"", UNSIGNED)
@@ -72,3 +82,14 @@ class FrontDoor:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+
+def _refused(status: int, answer: bytes) -> RefusedError:
+    """Give what an invocation that failed has told: the server's sentence, where it is one."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        told = None
+    message = (told.get("Message") or told.get("message")) if isinstance(told, dict) else None
+    words = answer[:500].decode(errors="replace").strip()
+    return RefusedError("", str(message or f"The server has answered {status}: {words}"))

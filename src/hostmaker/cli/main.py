@@ -247,6 +247,28 @@ def prune_environments(
 
 
 @app.command()
+def explain(
+    endpoint: EndpointName,
+    file: Annotated[str, typer.Option("--input", help="Records: CSV or JSON Lines; -: standard input.")],
+    content_type: Annotated[Optional[str], typer.Option(help="text/csv or application/jsonlines.")] = None,  # noqa: UP045
+    accept: Annotated[Optional[str], typer.Option(help="What the model is to answer with.")] = None,  # noqa: UP045
+    enable: Annotated[Optional[str], typer.Option(help="Explain where this expression is true.")] = None,  # noqa: UP045
+    record: Annotated[Optional[int], typer.Option(min=1, help="Show this one only; the first is 1.")] = None,  # noqa: UP045
+    score: Annotated[Optional[str], typer.Option(help="Which of several: its name, or its number.")] = None,  # noqa: UP045
+    output: Annotated[Optional[Path], typer.Option(help="Draw it, too: FILE.html, .svg or .png.")] = None,  # noqa: UP045
+    region: Region = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask an endpoint with an explainer, and show what each feature has added to its answers or taken away."""
+    from hostmaker.cli.explain import Question
+    from hostmaker.cli.explain import explain as ask
+
+    question = Question(endpoint, file, content_type, accept, enable, record, score, output)
+    ask(question, _directory(data_dir), region, as_json)
+
+
+@app.command()
 def plan(
     endpoint: Annotated[str, typer.Option(help="Name of the endpoint.")],
     config: Annotated[str, typer.Option(help="Name of the endpoint config to deploy.")],

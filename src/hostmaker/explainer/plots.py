@@ -1,7 +1,8 @@
-"""Pictures of an explanation as SVG, for people who look rather than read. Pure.
+"""Pictures of an explanation as SVG and HTML, for people who look rather than read. Pure.
 
 `bars` shows what each feature has added or taken away, the largest first; `waterfall` shows how they lead, one after
-the other, from what the model expects to what it says.
+the other, from what the model expects to what it says; `text` colours a text's units. What they are given may come from
+anywhere: it is escaped. As PNG: `plots_png`.
 """
 
 from __future__ import annotations
@@ -9,80 +10,129 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-UP, DOWN, LINE, TEXT = "#d6336c", "#1c7ed6", "#adb5bd", "#212529"
-LEFT, WIDTH, ROW, BAR, TOP = 220, 480, 26, 16, 34
-MOST_FEATURES = 20
+from hostmaker.explainer.drawing import (
+    DOWN,
+    FONT,
+    LINE,
+    MOST_FEATURES,
+    UP,
+    Block,
+    Drawing,
+    Line,
+    Words,
+    checked,
+    draw_bars,
+    draw_waterfall,
+    harmless,
+)
+
+BREAKS = "\n\t"  # which a text keeps
+STRONGEST, FAINTEST = 0.55, 0.02  # how opaque the colour behind a unit is at most; below this it has none
+FAMILY = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
-def bars(attributions: Sequence[float], names: Sequence[str] | None = None, most: int = MOST_FEATURES) -> str:
-    """Give an SVG with a bar for each of the `most` largest attributions; raises ValueError for too few names."""
-    rows = _largest(attributions, _names(attributions, names), most)
-    reach = max((abs(value) for _, value in rows), default=0.0) or 1.0
-    middle = LEFT + WIDTH / 2
-    parts = [_line(middle, TOP - 8, middle, TOP + ROW * len(rows))]
-    for index, (name, value) in enumerate(rows):
-        parts += _row(index, name, value, middle, middle + value / reach * WIDTH / 2)
-    return _document(parts, len(rows), "What each feature has added or taken away")
+def bars(
+    attributions: Sequence[float],
+    names: Sequence[str] | None = None,
+    most: int = MOST_FEATURES,
+    heading: str | None = None,
+) -> str:
+    """Give an SVG with a bar for each of the `most` largest attributions.
+
+    Raises ValueError for NaN, infinity, and names that are too few or too many.
+    """
+    return _svg(draw_bars(attributions, names, most, heading))
 
 
 def waterfall(
-    attributions: Sequence[float], expected: float, names: Sequence[str] | None = None, most: int = MOST_FEATURES
+    attributions: Sequence[float],
+    expected: float,
+    names: Sequence[str] | None = None,
+    most: int = MOST_FEATURES,
+    heading: str | None = None,
 ) -> str:
-    """Give an SVG that leads from `expected` to the prediction, the largest attribution last (at the bottom)."""
-    rows = list(reversed(_largest(attributions, _names(attributions, names), most)))
-    places, at = [expected], expected
-    for _, value in rows:
-        at += value
-        places.append(at)
-    low, high = min(places), max(places)
-    span = (high - low) or 1.0
+    """Give an SVG that leads from `expected` to the prediction, the largest attribution last (at the bottom).
 
-    def across(value: float) -> float:
-        return LEFT + (value - low) / span * WIDTH
-
-    parts = [_text(across(expected), TOP - 14, f"expected {expected:.4g}", "middle")]
-    for index, ((name, value), begin) in enumerate(zip(rows, places, strict=False)):
-        parts += _row(index, name, value, across(begin), across(begin + value))
-    end = across(places[-1])
-    parts.append(_text(end, TOP + ROW * len(rows) + 14, f"prediction {places[-1]:.4g}", "middle"))
-    return _document(parts, len(rows) + 1, "From what is expected to the prediction")
+    Raises ValueError as `bars` does.
+    """
+    return _svg(draw_waterfall(attributions, expected, names, most, heading))
 
 
-def _names(attributions: Sequence[float], names: Sequence[str] | None) -> list[str]:
-    told = [f"feature {index}" for index in range(len(attributions))] if names is None else list(names)
-    if len(told) != len(attributions):
-        raise ValueError(f"{len(told)} names for {len(attributions)} attributions")
-    return told
+def text(
+    units: Sequence[str],
+    attributions: Sequence[float],
+    starts: Sequence[int] | None = None,
+    whole: str | None = None,
+) -> str:
+    """Give an HTML span with a text whose units are coloured by what each has added or taken away.
+
+    With `starts` the units stand as far apart as in the text, with `whole` (the text itself) between what stood between
+    them. Raises ValueError for NaN, infinity, and attributions or starts that are too few or too many.
+    """
+    values, _ = checked(attributions, units, "units")
+    reach = max(map(abs, values), default=0.0) or 1.0
+    parts = []
+    for (gap, unit), value in zip(woven(units, starts, whole), values, strict=False):
+        parts.append(_escaped(gap, BREAKS))
+        parts.append(_span(unit, value, value / reach))
+    parts += [_escaped(gap, BREAKS) for gap, _ in woven(units, starts, whole)[len(values) :]]
+    return f'<span class="explained" style="white-space:pre-wrap">{"".join(parts)}</span>'
 
 
-def _largest(attributions: Sequence[float], names: Sequence[str], most: int) -> list[tuple[str, float]]:
-    """Give the largest attributions by size, and what the others come to together."""
-    rows = sorted(zip(names, map(float, attributions), strict=True), key=lambda row: -abs(row[1]))
-    shown, rest = rows[:most], rows[most:]
-    return [*shown, (f"{len(rest)} others", sum(value for _, value in rest))] if rest else shown
+def woven(units: Sequence[str], starts: Sequence[int] | None, whole: str | None) -> list[tuple[str, str]]:
+    """Give each unit after what stands before it, and at the end what stands after the last, with an empty unit.
+
+    What stands between is taken from the whole text where the units are found in it, else it is a blank for a gap.
+    Raises ValueError for starts that are too few or too many.
+    """
+    if starts is None:
+        return [(" " if index else "", unit) for index, unit in enumerate(units)]
+    if len(starts) != len(units):
+        raise ValueError(f"{len(starts)} starts for {len(units)} units")
+    ends = [0, *(start + len(unit) for start, unit in zip(starts, units, strict=True))]
+    if whole is not None and _is_of(whole, units, starts, ends):
+        found = [(whole[end:start], unit) for end, start, unit in zip(ends, starts, units, strict=False)]
+        return [*found, (whole[ends[-1] :], "")]
+    return [(" " if end and start > end else "", unit) for end, start, unit in zip(ends, starts, units, strict=False)]
 
 
-def _row(index: int, name: str, value: float, begin: float, end: float) -> list[str]:
-    top = TOP + ROW * index
-    colour = UP if value >= 0 else DOWN
-    left, width = min(begin, end), max(abs(end - begin), 1.0)
-    return [
-        _text(LEFT - 8, top + BAR - 3, name, "end"),
-        f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{BAR}" fill="{colour}"/>',
-        _text(LEFT + WIDTH + 8, top + BAR - 3, f"{value:+.4g}", "start"),
-    ]
+def _is_of(whole: str, units: Sequence[str], starts: Sequence[int], ends: Sequence[int]) -> bool:
+    """Tell whether the units stand in the text where they say, one after the other."""
+    each = zip(ends, starts, units, strict=False)
+    return all(end <= start and whole[start : start + len(unit)] == unit for end, start, unit in each)
 
 
-def _text(x: float, y: float, words: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" fill="{TEXT}">{escape(words)}</text>'
+def _span(unit: str, value: float, share: float) -> str:
+    """Give a unit on its colour; `share` is its part of the largest, -1 to 1."""
+    opacity = abs(share) * STRONGEST
+    red, green, blue = (int((UP if value > 0 else DOWN)[at : at + 2], 16) for at in (1, 3, 5))
+    colour = f"background:rgba({red},{green},{blue},{opacity:.2f});" if opacity >= FAINTEST else ""
+    return f'<span style="{colour}border-radius:3px" title="{value:+.6g}">{_escaped(unit, BREAKS)}</span>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1}" x2="{x2:.1f}" y2="{y2}" stroke="{LINE}"/>'
+def _svg(drawing: Drawing) -> str:
+    size = f'width="{drawing.width:g}" height="{drawing.height:g}" viewBox="0 0 {drawing.width:g} {drawing.height:g}"'
+    body = "\n".join(map(_shape, drawing.shapes))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{FAMILY}" font-size="{FONT}" role="img" '
+        f'style="background:#fff">\n<title>{_escaped(drawing.title)}</title>\n{body}\n</svg>\n'
+    )
 
 
-def _document(parts: Sequence[str], rows: int, title: str) -> str:
-    width, height = LEFT + WIDTH + 90, TOP + ROW * rows + 20
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif"'
-    body = "\n".join(parts)
-    return f'{head} font-size="12">\n<title>{escape(title)}</title>\n{body}\n</svg>\n'
+def _shape(shape: Block | Line | Words) -> str:
+    match shape:
+        case Block():
+            place = f'x="{shape.left:.1f}" y="{shape.top:g}" width="{shape.width:.1f}" height="{shape.height:g}"'
+            return f'<rect {place} rx="2" fill="{shape.colour}"><title>{_escaped(shape.tip)}</title></rect>'
+        case Line():
+            place = f'x1="{shape.x1:.1f}" y1="{shape.y1:g}" x2="{shape.x2:.1f}" y2="{shape.y2:g}"'
+            return f'<line {place} stroke="{LINE}"/>'
+        case Words():
+            place = f'x="{shape.x:.1f}" y="{shape.y:g}" text-anchor="{shape.anchor}" fill="{shape.colour}"'
+            size = "" if shape.size == FONT else f' font-size="{shape.size}"'
+            tip = f"<title>{_escaped(shape.whole)}</title>" if shape.whole else ""
+            return f"<text {place}{size}>{_escaped(shape.text)}{tip}</text>"
+
+
+def _escaped(words: str, kept: str = "") -> str:
+    return escape(harmless(words, kept))
