@@ -367,7 +367,7 @@ def says(output: bytes, kind: str = "text/csv") -> Recording:
             None,
             ONE,
             415,
-            "Unsupported content type application/json for explanations",
+            "Unsupported content type application/json for",
         ),
         ({}, {}, "1,2", "application/json", "[0]>`0.5`", ONE, 415, "use text/csv or application/jsonlines"),
         ({}, {}, "1,2", "text/csv", None, says(b"[1]", "application/json"), 500, "Unsupported model output type"),
