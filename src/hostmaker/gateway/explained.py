@@ -143,7 +143,7 @@ class Explained:
             case Failure.TIMED_OUT | Failure.TOO_LARGE | Failure.NO_ROOM | Failure.OURS:
                 self._end(self._shared.core.failed(self._choice, failure, detail), failure)
             case Failure.BROKEN | Failure.STALE | Failure.HEADERS_TOO_LARGE:
-                log.error("an explanation of endpoint %s has failed: %s", self._choice.endpoint.name, detail or failure)
+                log.error("an explanation of endpoint %s got no answer: %s", self._choice.endpoint.name, failure.value)
                 self._end(InternalFailure(ENDED), Failure.OURS)
 
     def stream_began(self, status: int, fields: list[bytes]) -> bool:

@@ -96,10 +96,11 @@ class Routes:
         """Give the route of a call from inside; None for all else."""
         if method != b"POST" or not target.startswith(INSIDE):
             return None
-        parts = target[len(INSIDE) :].decode("latin-1").split("/")
+        parts = target[len(INSIDE) :].split(b"/")
         if len(parts) != 4:
             return None
-        return Route(Kind.INSIDE, "POST", most_body=MOST_INSIDE_BODY, exact=Exact(*parts))
+        exact = Exact(*(unquote_to_bytes(part).decode("utf-8", "replace") for part in parts))
+        return Route(Kind.INSIDE, "POST", most_body=MOST_INSIDE_BODY, exact=exact)
 
     def _scope(self, authorization: bytes, target: bytes) -> Scope | None:
         headers = {b"authorization": authorization} if authorization else {}
