@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def explain(question: Question, data_dir: Path, region: str | None, as_json: boo
         door = FrontDoor({**ready, "region": region or ready["region"]})
         show(question, door, as_json)
     except (UnclearError, RefusedError, PillowMissingError) as error:
-        typer.echo(str(error), err=True)
+        typer.echo(harmless(str(error), "\n\t"), err=True)  # it may hold what a model has written
         raise typer.Exit(1) from error
     except (OSError, http.client.HTTPException) as error:
         typer.echo(f"{question.endpoint} cannot be asked: {error}", err=True)
@@ -159,9 +160,14 @@ def _chosen(question: Question, records: Sequence[Seen | None]) -> list[Seen]:
 def _print(question: Question, answer: Answer, records: Sequence[Seen | None], chosen: Sequence[Seen]) -> None:
     from hostmaker.cli.explain_table import Look, console_for_people, drawn
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # names and texts are in any script
     console = console_for_people()
     for each in chosen:
-        console.print(drawn(each, answer.scores, len(records), Look.at(console)))
+        with console.capture() as captured:
+            console.print(drawn(each, answer.scores, len(records), Look.at(console)))
+        for line in captured.get().splitlines():
+            typer.echo(line if console.is_terminal else line.rstrip(), color=console.is_terminal)
     for line in told_of_others(question.record, answer, records):
         typer.echo(line)
 
