@@ -251,6 +251,10 @@ def test_a_picture_that_cannot_be_is_refused_before_anything_is_asked(
     told = endpoint.run(LINEAR_INPUT, "--output", str(endpoint.data_dir / "why.svg"))
     assert told.exit_code == 1
     assert "Nothing was explained" in told.stderr
+    endpoint.answer = LINEAR
+    told = endpoint.run(LINEAR_INPUT, "--output", str(endpoint.data_dir / "none" / "why.svg"))
+    assert told.exit_code == 1
+    assert "The picture cannot be written: " in told.stderr
 
 
 def test_a_page_holds_all_and_nothing_from_elsewhere() -> None:
