@@ -111,6 +111,7 @@ def test_a_record_is_shown_the_largest_first_with_its_sum(endpoint: Endpoint) ->
     ]
     assert lines[6:] == ["sum +4.625", "expected 0.875 + 4.625 = prediction 5.5"]
     assert "\x1b" not in told.stdout
+    assert not any(line.endswith(" ") for line in told.stdout.splitlines())
 
 
 def test_the_request_is_signed_and_says_what_was_asked(endpoint: Endpoint) -> None:
@@ -201,6 +202,8 @@ def test_errors_are_the_servers_sentences(endpoint: Endpoint) -> None:
     endpoint.answer = b'{"OriginalStatusCode":400,"Message":"Received client error (400) from primary."}'
     told = endpoint.run(LINEAR_INPUT)
     assert (told.exit_code, told.stderr) == (1, "Received client error (400) from primary.\n")
+    endpoint.answer = json.dumps({"Message": "red \x1b[31m"}).encode()
+    assert endpoint.run(LINEAR_INPUT).stderr == "red \N{REPLACEMENT CHARACTER}[31m\n"
     endpoint.status, endpoint.answer = 502, b"<html>Bad gateway</html>"
     assert endpoint.run(LINEAR_INPUT).stderr == "The server has answered 502: <html>Bad gateway</html>\n"
     told = endpoint.run(LINEAR_INPUT, "--enable", "a\nb: c")
@@ -248,6 +251,10 @@ def test_a_picture_that_cannot_be_is_refused_before_anything_is_asked(
     told = endpoint.run(LINEAR_INPUT, "--output", str(endpoint.data_dir / "why.svg"))
     assert told.exit_code == 1
     assert "Nothing was explained" in told.stderr
+    endpoint.answer = LINEAR
+    told = endpoint.run(LINEAR_INPUT, "--output", str(endpoint.data_dir / "none" / "why.svg"))
+    assert told.exit_code == 1
+    assert "The picture cannot be written: " in told.stderr
 
 
 def test_a_page_holds_all_and_nothing_from_elsewhere() -> None:

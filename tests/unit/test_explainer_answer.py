@@ -59,10 +59,10 @@ def test_units_of_a_text_come_in_order_and_add_up() -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"0.9713779\n", "has not the members version"),
+        (b"0.9713779\n", "lacks the members version"),
         (b"<html>", "not JSON"),
         (b"\xff\xfe\x00", "not JSON"),
-        (b'{"predictions":[0.5]}', "has not the members version"),
+        (b'{"predictions":[0.5]}', "lacks the members version"),
         (b"[" * 100_000, "not JSON"),
         (LINEAR.replace(b"-1.5", b"NaN"), "NaN is no number"),
         (LINEAR.replace(b"-1.5", b"1e999"), "attribution of feature 2 is no list of numbers"),

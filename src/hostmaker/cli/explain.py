@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,10 +51,7 @@ def explain(question: Question, data_dir: Path, region: str | None, as_json: boo
         door = FrontDoor({**ready, "region": region or ready["region"]})
         show(question, door, as_json)
     except (UnclearError, RefusedError, PillowMissingError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
-    except (OSError, http.client.HTTPException) as error:
-        typer.echo(f"{question.endpoint} cannot be asked: {error}", err=True)
+        typer.echo(harmless(str(error), "\n\t"), err=True)  # it may hold what a model has written
         raise typer.Exit(1) from error
 
 
@@ -81,24 +79,37 @@ def content_type_of(question: Question) -> str:
 
 
 def show(question: Question, door: FrontDoor, as_json: bool) -> None:
-    """Ask the endpoint, and show the answer; raises UnclearError, RefusedError and OSError."""
+    """Ask the endpoint, and show the answer; raises UnclearError and RefusedError."""
     body, content_type = _input(question.file), content_type_of(question)
-    answered = door.invoke(question.endpoint, body, _headers(question, content_type))
+    try:
+        answered = door.invoke(question.endpoint, body, _headers(question, content_type))
+        reading = Reading() if as_json and question.output is None else _reading(question.endpoint, door)
+    except (OSError, http.client.HTTPException) as error:
+        raise UnclearError(f"{question.endpoint} cannot be asked: {error}") from error
     answer = _answer(question.endpoint, answered)
     if as_json:
         _print_verbatim(answered)
-    reading = Reading() if as_json and question.output is None else _reading(question.endpoint, door)
     records = look(answer, body, content_type, reading, _score(question, answer))
     chosen = _chosen(question, records)
     if not as_json:
         _print(question, answer, records, chosen)
     if question.output is not None:
-        if not chosen:
-            raise UnclearError(f"Nothing was explained, so {question.output} is not written.")
-        from hostmaker.cli.explain_page import draw
+        _draw(question, question.output, answer, records, chosen)
 
-        question.output.write_bytes(draw(question.output.suffix.lower(), question.endpoint, answer, records, chosen))
-        typer.echo(f"Drawn: {question.output}", err=True)
+
+def _draw(
+    question: Question, file: Path, answer: Answer, records: Sequence[Seen | None], chosen: Sequence[Seen]
+) -> None:
+    """Write the picture; raises UnclearError when there is nothing to draw, or nowhere to write it."""
+    if not chosen:
+        raise UnclearError(f"Nothing was explained, so {file} is not written.")
+    from hostmaker.cli.explain_page import draw
+
+    try:
+        file.write_bytes(draw(file.suffix.lower(), question.endpoint, answer, records, chosen))
+    except OSError as error:
+        raise UnclearError(f"The picture cannot be written: {error}") from error
+    typer.echo(f"Drawn: {file}", err=True)
 
 
 def _headers(question: Question, content_type: str) -> dict[str, str]:
@@ -159,9 +170,14 @@ def _chosen(question: Question, records: Sequence[Seen | None]) -> list[Seen]:
 def _print(question: Question, answer: Answer, records: Sequence[Seen | None], chosen: Sequence[Seen]) -> None:
     from hostmaker.cli.explain_table import Look, console_for_people, drawn
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # names and texts are in any script
     console = console_for_people()
     for each in chosen:
-        console.print(drawn(each, answer.scores, len(records), Look.at(console)))
+        with console.capture() as captured:
+            console.print(drawn(each, answer.scores, len(records), Look.at(console)))
+        for line in captured.get().splitlines():
+            typer.echo(line if console.is_terminal else line.rstrip(), color=console.is_terminal)
     for line in told_of_others(question.record, answer, records):
         typer.echo(line)
 

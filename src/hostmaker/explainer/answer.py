@@ -54,7 +54,7 @@ def read_answer(body: bytes | str) -> Answer:
     except (ValueError, RecursionError) as error:
         raise AnswerError(f"it is not JSON ({error})") from error
     if not isinstance(document, dict) or not {"version", "predictions", "explanations"} <= document.keys():
-        raise AnswerError("it has not the members version, predictions and explanations")
+        raise AnswerError("it lacks the members version, predictions and explanations")
     predictions = _member(document, "predictions", dict)
     explanations = _member(document, "explanations", dict)
     found = _member(explanations, "kernel_shap", list) if explanations else []
