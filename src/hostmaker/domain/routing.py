@@ -24,7 +24,7 @@ class VariantRoute:
 
     While a deployment shifts traffic, a variant has two routes of one name: `share` is each one's part of the variant's
     traffic, in [0, 1], and both sum to 1. Without an instance, the other route of that name takes over; without one
-    there either, invocations are answered 503.
+    there either, invocations are answered 503. `explainer` is the digest of what explains answers, if anything does.
     """
 
     name: str
@@ -33,6 +33,7 @@ class VariantRoute:
     instances: tuple[InstanceRoute, ...] = ()
     config: str = ""
     share: Fraction = Fraction(1)
+    explainer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
