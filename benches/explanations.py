@@ -3,7 +3,7 @@
     python -m benches.explanations [--rounds 5] [--features 14] [--most-records 2000]
 
 Gradient boosting of scikit-learn (100 trees) on its breast cancer data, behind a server of the bench's own. The model
-server's handlers time themselves: reading the records, predicting, writing the scores. Overhead is everything else of an
+server's handlers time themselves: reading the records, predicting, writing scores. Overhead is everything else of an
 explanation as a boto3 client sees it: gateway, explaining process, transport, and the time in which the model waits.
 Beside it, the same endpoint without an explainer is asked for as many records in requests of the same size.
 """

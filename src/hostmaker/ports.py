@@ -70,6 +70,24 @@ class Objects(Protocol):
         """
         ...
 
+    async def read(self, bucket: str, key: str, most: int) -> bytes:
+        """Give a small object, of at most so many bytes.
+
+        Raises ObjectMissingError, ObjectTooLargeError and ObjectsUnavailableError.
+        """
+        ...
+
+
+class ExplainerSpecs(Protocol):
+    """Keeps what explains endpoints, for the process that explains."""
+
+    def keep(self, content: bytes) -> str:
+        """Keep a content that never changes, and give its digest, the SHA-256 in hex; raises StoreUnavailableError.
+
+        Keeping the same again is harmless.
+        """
+        ...
+
 
 class ObjectsUnavailableError(Exception):
     """The object store does not answer."""
@@ -77,6 +95,10 @@ class ObjectsUnavailableError(Exception):
 
 class ObjectMissingError(Exception):
     """There is no such object."""
+
+
+class ObjectTooLargeError(Exception):
+    """An object has more bytes than are wanted."""
 
 
 class ObjectDamagedError(Exception):

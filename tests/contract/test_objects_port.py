@@ -17,7 +17,7 @@ import pytest
 from tests.contract.conftest import KEY, SECRET, Seaweed
 
 from hostmaker.objects.s3 import S3Access, S3Objects
-from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError, ObjectTooLargeError
 from hostmaker.testing.objects import MemoryObjects
 
 numbers = itertools.count()
@@ -147,10 +147,28 @@ def test_a_download_tells_how_far_it_is(case: Case, size: int, tmp_path: Path) -
     assert not size or steps[-1] == (size, size)
 
 
+@pytest.mark.parametrize("size", [0, 1, 4 * 1024 * 1024])
+def test_a_small_object_is_read_whole(case: Case, size: int) -> None:
+    content = bytes(index % 251 for index in range(size))
+    case.put("small ü", content)
+    assert asyncio.run(case.objects.read(case.bucket, "small ü", size)) == content
+    if size:
+        with pytest.raises(ObjectTooLargeError, match=rf"^It has {size} bytes; at most {size - 1} are read\.$"):
+            asyncio.run(case.objects.read(case.bucket, "small ü", size - 1))
+
+
+@pytest.mark.parametrize("key", ["missing", "a/../b", "404", "NoSuchBucket"])
+def test_what_is_missing_is_not_read(case: Case, key: str) -> None:
+    for bucket in (case.bucket, "no-such-bucket"):
+        with pytest.raises(ObjectMissingError, match=f"s3://{bucket}/"):
+            asyncio.run(case.objects.read(bucket, key, 10))
+
+
 @pytest.mark.parametrize("key", ["a", "dir/", "404", ""])
 def test_a_store_that_is_away_is_not_an_object_that_is_missing(case: Case, key: str, tmp_path: Path) -> None:
     calls: list[Callable[[], object]] = [
         lambda: exists(case.away, case.bucket, key),
+        lambda: asyncio.run(case.away.read(case.bucket, key or "404", 10)),
         lambda: case.away.keys(case.bucket, key),
         lambda: list(case.away.download(case.bucket, key or "404", tmp_path / "f")),
     ]
@@ -235,6 +253,8 @@ def test_a_store_that_hangs_is_given_up() -> None:
         for key in ("a", "a/"):
             with pytest.raises(ObjectsUnavailableError, match=r"within 0\.2 s"):
                 exists(objects, "models", key)
+            with pytest.raises(ObjectsUnavailableError, match=r"within 0\.2 s"):
+                asyncio.run(objects.read("models", key, 10))
 
 
 def test_a_download_that_breaks_off_is_no_success(tmp_path: Path) -> None:
@@ -260,6 +280,8 @@ def test_a_download_that_breaks_off_is_no_success(tmp_path: Path) -> None:
         objects = S3Objects(S3Access(url, KEY, SECRET, "us-east-1"))
         with pytest.raises(ObjectsUnavailableError):
             list(objects.download("models", "a", tmp_path / "f"))
+        with pytest.raises(ObjectsUnavailableError):
+            asyncio.run(objects.read("models", "a", 10_000))
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(5)
 

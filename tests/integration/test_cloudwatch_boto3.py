@@ -34,6 +34,7 @@ from hostmaker.store.sqlite import SqliteStore
 from hostmaker.telemetry.errors import LimitExceeded, ResourceNotFound
 from hostmaker.telemetry.metric_api import MetricOperations
 from hostmaker.telemetry.series import SeriesStore
+from hostmaker.testing.explainer_specs import MemoryExplainerSpecs
 
 pytestmark = pytest.mark.integration
 
@@ -85,6 +86,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         services = Services(
             store=store,
             objects=Objects(),
+            specs=MemoryExplainerSpecs(),
             now=lambda: NOW,
             new_id=lambda: f"uid-{next(ids)}",
             wake=lambda: None,

@@ -33,6 +33,7 @@ from hostmaker.peripherals.registry import Registry
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.store.sqlite import SqliteStore
 from hostmaker.testing.alarms import FakeAlarms
+from hostmaker.testing.explainer_specs import MemoryExplainerSpecs
 
 pytestmark = pytest.mark.integration
 
@@ -146,6 +147,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         services = Services(
             store=store,
             objects=Objects(),
+            specs=MemoryExplainerSpecs(),
             now=lambda: START + timedelta(seconds=next(ticks)),
             new_id=lambda: f"uid-{next(ids)}",
             wake=lambda: None,

@@ -43,6 +43,7 @@ from hostmaker.domain.records import Moment, apply, finished
 from hostmaker.planner.endpoint import decide, timers
 from hostmaker.planner.limits import Limits
 from hostmaker.testing.alarms import FakeAlarms
+from hostmaker.testing.explainer_specs import MemoryExplainerSpecs
 from hostmaker.testing.objects import MemoryObjects
 from hostmaker.testing.store import MemoryStore
 
@@ -270,7 +271,16 @@ def give(order: OrderKind, endpoint: Endpoint, refused: set[tuple[str, str]]) ->
     store.add_endpoint(endpoint.desired, endpoint.recorded, ())
     alarms = FakeAlarms(lambda: NOW)
     services = Services(
-        store, MemoryObjects(), lambda: NOW, lambda: "", lambda: None, lambda: Known(1), lambda *_: None, alarms, "1"
+        store=store,
+        objects=MemoryObjects(),
+        specs=MemoryExplainerSpecs(),
+        now=lambda: NOW,
+        new_id=lambda: "",
+        wake=lambda: None,
+        facts=lambda: Known(1),
+        warn=lambda *_: None,
+        alarms=alarms,
+        account="1",
     )
     try:
         Orders(services).give(REGION, "e", order)

@@ -20,8 +20,9 @@ from hostmaker.domain.errors import ApiError, InternalFailure, ValidationExcepti
 from hostmaker.domain.fleet import Unknown
 from hostmaker.domain.model import Channel, Container, DataLayout, ModelData
 from hostmaker.kit.codec import decode, encode
-from hostmaker.ports import CallContext, ObjectsUnavailableError
+from hostmaker.ports import CallContext, ObjectMissingError, ObjectsUnavailableError, ObjectTooLargeError
 from hostmaker.testing.alarms import FakeAlarms
+from hostmaker.testing.explainer_specs import MemoryExplainerSpecs
 from hostmaker.testing.store import MemoryStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,6 +35,7 @@ class Objects:
     """Object store in memory; `fails` is raised instead of an answer."""
 
     keys: set[tuple[str, str]] = field(default_factory=set)
+    contents: dict[tuple[str, str], bytes] = field(default_factory=dict)
     fails: Exception | None = None
     during: Callable[[], None] = lambda: None
 
@@ -45,30 +47,42 @@ class Objects:
             return any(b == bucket and k.startswith(key) for b, k in self.keys)
         return (bucket, key) in self.keys
 
+    async def read(self, bucket: str, key: str, most: int) -> bytes:
+        self.during()
+        if self.fails:
+            raise self.fails
+        content = self.contents.get((bucket, key))
+        if content is None:
+            raise ObjectMissingError(f"There is no object at s3://{bucket}/{key}.")
+        if len(content) > most:
+            raise ObjectTooLargeError(f"It has {len(content)} bytes; at most {most} are read.")
+        return content
+
 
 class Api:
     """Calls operations as the app does, past the wire."""
 
     def __init__(self, **settings: Any) -> None:
         self.store, self.objects = MemoryStore(), Objects({("b", "m.tar.gz"), ("models", "m.tar.gz")})
+        self.specs = MemoryExplainerSpecs()
         self.now, self.woken, self.ids = START, 0, 0
         self.alarms = FakeAlarms(lambda: self.now)
         self.warned: list[tuple[str, str, tuple[str, ...]]] = []
         self.region = "us-east-1"
-        self.handlers = operations(
-            Services(
-                store=self.store,
-                objects=self.objects,
-                now=lambda: self.now,
-                new_id=self._new_id,
-                wake=self._wake,
-                facts=lambda: Unknown(START),
-                warn=self._warn,
-                alarms=self.alarms,
-                account="123456789012",
-                **settings,
-            )
+        self.services = Services(
+            store=self.store,
+            objects=self.objects,
+            specs=self.specs,
+            now=lambda: self.now,
+            new_id=self._new_id,
+            wake=self._wake,
+            facts=lambda: Unknown(START),
+            warn=self._warn,
+            alarms=self.alarms,
+            account="123456789012",
+            **settings,
         )
+        self.handlers = operations(self.services)
 
     def __call__(self, operation: str, **request: Any) -> Any:
         ctx = CallContext(self.region, "123456789012", "AKIA", "r-1")
@@ -642,6 +656,7 @@ def test_a_log_that_cannot_be_written_does_not_undo_a_creation(ready: Api) -> No
     services = Services(
         store=ready.store,
         objects=ready.objects,
+        specs=ready.specs,
         now=lambda: START,
         new_id=lambda: "u",
         wake=ready._wake,

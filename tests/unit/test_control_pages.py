@@ -15,6 +15,7 @@ from hostmaker.domain.alarm import AlarmReading
 from hostmaker.domain.fleet import Known
 from hostmaker.ports import Store, StoreUnavailableError
 from hostmaker.testing.clock import VirtualClock
+from hostmaker.testing.explainer_specs import MemoryExplainerSpecs
 from hostmaker.testing.objects import MemoryObjects
 
 
@@ -36,6 +37,7 @@ def get(path: str) -> tuple[int, Any]:
     services = Services(
         store=cast("Store", Away()),
         objects=MemoryObjects(),
+        specs=MemoryExplainerSpecs(),
         now=clock.now,
         new_id=lambda: "uid",
         wake=lambda: None,

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.domain.actions import Remove, SetStatus
-from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, MemberPhase, Recorded, Snapshot
+from hostmaker.domain.endpoint import (
+    Desired,
+    DesiredVariant,
+    Endpoint,
+    EndpointStatus,
+    ExplainerPlan,
+    MemberPhase,
+    Recorded,
+    Snapshot,
+)
 from hostmaker.domain.endpoint_config import Variant
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceState, Known, Unknown
 from hostmaker.domain.model import Container, Model
@@ -122,6 +131,21 @@ def test_one_failed_instance_fails_the_creation_with_its_cause() -> None:
     world.all_become(InstanceState.GONE)
     world.settle()
     assert world.endpoint.recorded.members == ()
+
+
+def test_an_explainer_that_cannot_be_fails_the_creation_at_once() -> None:
+    world = TinyWorld(an_endpoint(2), node_is_known=False)
+    flawed = replace(world.endpoint.desired.target, explainer=ExplainerPlan(flaw="Invalid expression."))
+    world.endpoint = replace(world.endpoint, recorded=replace(world.endpoint.recorded, fleets={"0": flawed}))
+    world.settle()
+    assert (world.status, world.endpoint.recorded.failure_reason) == (EndpointStatus.FAILED, "Invalid expression.")
+    assert world.phases() == []
+    world.node_is_known = True
+    world.settle()
+    assert world.phases() == []
+    world.delete()
+    world.settle()
+    assert world.removed
 
 
 def test_a_failed_instance_is_withdrawn_drained_and_replaced() -> None:

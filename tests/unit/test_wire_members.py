@@ -132,7 +132,6 @@ REFUSED: list[tuple[str, dict[str, Json], str]] = [
     ("CreateEndpointConfig", config(DataCaptureConfig={"EnableCapture": True}), "DataCaptureConfig"),
     ("CreateEndpointConfig", config(DataCaptureConfig={"InitialSamplingPercentage": 1}), "DataCaptureConfig"),
     ("CreateEndpointConfig", config(AsyncInferenceConfig={"OutputConfig": {}}), "AsyncInferenceConfig"),
-    ("CreateEndpointConfig", config(ExplainerConfig={}), "ExplainerConfig"),
     ("CreateEndpointConfig", config(ShadowProductionVariants=[variant()]), "ShadowProductionVariants"),
     ("CreateEndpointConfig", config(MetricsConfig={}), "MetricsConfig"),
     ("CreateEndpointConfig", with_variant(ServerlessConfig={}), "ProductionVariants.2.ServerlessConfig"),

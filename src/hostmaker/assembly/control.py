@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -39,13 +40,15 @@ from hostmaker.objects.s3 import S3Access, S3Objects
 from hostmaker.peripherals.identity import Identities
 from hostmaker.peripherals.registry import Registry
 from hostmaker.planner.endpoint import Limits
-from hostmaker.ports import CallContext, Handler, Output
+from hostmaker.ports import CallContext, Handler, Output, StoreUnavailableError
 from hostmaker.reconciler.hub import Hub
 from hostmaker.reconciler.loop import Hands, Reconciler
 from hostmaker.reconciler.project import Timeouts
+from hostmaker.store.explainer_specs import FileExplainerSpecs
 from hostmaker.store.sqlite import SqliteStore
 
 log = logging.getLogger("hostmaker.control")
+UNNAMED_KEPT_S = 3600.0  # an explainer that no endpoint names
 
 
 async def main(start: Start) -> None:
@@ -83,11 +86,14 @@ async def main(start: Start) -> None:
     reconciler = Reconciler(hands, limits, settings.account_id, boot_id(), timeouts)
     hub.wake = reconciler.wake
     joined = start.joined
+    specs = FileExplainerSpecs(settings.data / "explainers")
+    _sweep(specs, store)
     services = Services(
         store=store,
         objects=S3Objects(
             S3Access(joined.s3_url, joined.s3_access_key_id, joined.s3_secret_access_key, settings.region)
         ),
+        specs=specs,
         now=clock.now,
         new_id=lambda: uuid.uuid4().hex,
         wake=reconciler.wake,
@@ -113,6 +119,17 @@ async def main(start: Start) -> None:
         group.create_task(telemetry.run())
         group.create_task(feed.tell_for_ever(tell, settings.data / "events.told"))
         group.create_task(_serve(app, start.run_dir / "control.sock"))
+
+
+def _sweep(specs: FileExplainerSpecs, store: SqliteStore) -> None:
+    """Remove explainers that no endpoint has any more; a store that cannot be read now says nothing of it."""
+    try:
+        named = {digest for endpoint in store.endpoints() for digest in endpoint.explainers()}
+    except StoreUnavailableError as error:
+        log.warning("explainers were not looked through: %s", error)
+        return
+    if gone := specs.sweep(named, time.time() - UNNAMED_KEPT_S):
+        log.info("removed %d explainers that no endpoint has any more", gone)
 
 
 def _alarm_changed(change: StateChange, reconciler: Reconciler) -> None:

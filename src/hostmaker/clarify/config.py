@@ -150,6 +150,8 @@ class _Members:
             return None
         if not isinstance(value, cls) or isinstance(value, bool) is not (cls is bool):
             raise ConfigError(f"{self.path}.{name} is {value!r}, and not of type {cls.__name__}.")
+        if isinstance(value, str) and not _is_text(value):
+            raise ConfigError(f"{self.path}.{name} has half of a surrogate pair, which is no character.")
         return value
 
     def texts(self, name: str) -> tuple[str, ...] | None:
@@ -160,6 +162,14 @@ class _Members:
         if not isinstance(values, Sequence) or isinstance(values, str):
             raise ConfigError(f"{self.path}.{name} is not a list.")
         return tuple(_Members({name: value}, self.path).value(name, str) or "" for value in values)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _one_of(choices: type[E], given: str, path: str) -> E:

@@ -35,6 +35,8 @@ def describe_endpoint(endpoint: Endpoint, node: Known | Unknown) -> dict[str, ob
         shown["LastDeploymentConfig"] = desired.deployment_config
     if capture := live.sent.get("DataCaptureConfig"):
         shown["DataCaptureConfig"] = _capture(cast(Mapping[str, Json], capture))
+    if "ExplainerConfig" in live.sent:
+        shown["ExplainerConfig"] = live.sent["ExplainerConfig"]
     if (pending := _pending_summary(endpoint, node)) is not None:
         shown["PendingDeploymentSummary"] = pending
     if _has_live_fleet(endpoint):

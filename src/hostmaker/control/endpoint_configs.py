@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
+from hostmaker.control.explainers import check_explainer
 from hostmaker.control.lists import Listing, summaries
 from hostmaker.control.services import Services
 from hostmaker.control.tags import read_tags
@@ -37,6 +38,7 @@ class EndpointConfigs:
             if self._services.store.model(ctx.region, variant.model_name) is None:
                 model_arn = arn(ctx.region, ctx.account, "model", variant.model_name)
                 raise ValidationException(f'Could not find model "{model_arn}".')
+        check_explainer(request)
         sent = {key: value for key, value in request.items() if key != "Tags"}
         config = EndpointConfig(ctx.region, name, config_arn, variants, self._services.now(), sent)
         try:

@@ -13,16 +13,17 @@ from typing import cast
 from hostmaker.control.capacity import check_capacity
 from hostmaker.control.describe import describe_endpoint
 from hostmaker.control.endpoint_configs import find_config
+from hostmaker.control.explainers import Explainer, read_explainer
 from hostmaker.control.guardrails import check_guardrails, read_guardrails
 from hostmaker.control.lists import Listing, summaries
 from hostmaker.control.services import Services
 from hostmaker.control.tags import read_tags
 from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, Recorded, Snapshot
 from hostmaker.domain.endpoint_config import EndpointConfig
-from hostmaker.domain.errors import ValidationException
+from hostmaker.domain.errors import InternalFailure, ValidationException
 from hostmaker.domain.names import arn
 from hostmaker.kit.json_value import Json
-from hostmaker.ports import CallContext, NameTakenError, Output
+from hostmaker.ports import CallContext, NameTakenError, ObjectsUnavailableError, Output
 from hostmaker.wire.members import check_members
 
 log = logging.getLogger("hostmaker.control")
@@ -40,7 +41,7 @@ class Endpoints:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def create(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+    async def create(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """CreateEndpoint."""
         declared = check_members("CreateEndpoint", request, self._services.strict)
         tags = read_tags(request.get("Tags"))
@@ -50,12 +51,16 @@ class Endpoints:
         if self._services.store.endpoint(ctx.region, name) is not None:
             raise ValidationException(taken)
         config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
+        explainer = await find_explainer(self._services, config)
+        # Nothing is waited for from here on: what is checked still is so when it is written.
         target = take_snapshot(self._services, ctx, config)
         declared += declared_members(target)
         sent = cast("dict[str, Json] | None", request.get("DeploymentConfig"))
         sizes = {variant.name: variant.instances for variant in target.variants}
         guardrails = check_guardrails(read_guardrails(sent), sent or {}, sizes, sizes)
         check_capacity(self._services.store.endpoints(), name, sum(sizes.values()))
+        if explainer is not None:
+            target = replace(target, explainer=explainer.keep(self._services.specs))
         now = self._services.now()
         desired = Desired(
             uid=self._services.new_id(),
@@ -135,6 +140,14 @@ def find_endpoint(services: Services, ctx: CallContext, name: str) -> Endpoint:
 def in_progress(endpoint: Endpoint) -> ValidationException:
     """Give the refusal of a change while another one is under way."""
     return ValidationException(f'Cannot update in-progress endpoint "{endpoint.desired.arn}".')
+
+
+async def find_explainer(services: Services, config: EndpointConfig) -> Explainer | None:
+    """Read what explains endpoints of a config; raises InternalFailure when the object store does not answer."""
+    try:
+        return await read_explainer(services.objects, config.sent)
+    except ObjectsUnavailableError as error:
+        raise InternalFailure(f"Request to service failed. {error}") from error
 
 
 def take_snapshot(services: Services, ctx: CallContext, config: EndpointConfig) -> Snapshot:

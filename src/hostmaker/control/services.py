@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from hostmaker.domain.fleet import Known, Unknown
-from hostmaker.ports import Alarms, Objects, Store
+from hostmaker.ports import Alarms, ExplainerSpecs, Objects, Store
 
 
 class Warn(Protocol):
@@ -25,6 +25,7 @@ class Services:
 
     store: Store
     objects: Objects
+    specs: ExplainerSpecs
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     wake: Callable[[], None]

@@ -12,19 +12,22 @@ from hostmaker.control.endpoints import (
     IN_PROGRESS,
     declared_members,
     find_endpoint,
+    find_explainer,
     in_progress,
     take_snapshot,
     warn,
 )
+from hostmaker.control.explainers import Explainer, read_explainer
 from hostmaker.control.guardrails import check_guardrails, read_guardrails
 from hostmaker.control.model_data import missing_data
 from hostmaker.control.services import Services
 from hostmaker.domain.endpoint import Desired, DesiredVariant, Endpoint, EndpointStatus, RequestKind, Snapshot
+from hostmaker.domain.endpoint_config import EndpointConfig
 from hostmaker.domain.errors import ApiError, ValidationException
 from hostmaker.kit.json_value import Json
 from hostmaker.planner.deployment import sizes_before
 from hostmaker.planner.preview import Preview, preview
-from hostmaker.ports import CallContext, Output
+from hostmaker.ports import CallContext, ObjectsUnavailableError, Output
 from hostmaker.wire.members import check_members
 
 UPDATABLE = (EndpointStatus.IN_SERVICE, EndpointStatus.OUT_OF_SERVICE, EndpointStatus.UPDATE_ROLLBACK_FAILED)
@@ -37,14 +40,21 @@ class Updates:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def update(self, ctx: CallContext, request: dict[str, Json]) -> Output:
+    async def update(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """UpdateEndpoint."""
         declared = check_members("UpdateEndpoint", request, self._services.strict)
+        _check_status(find_endpoint(self._services, ctx, str(request["EndpointName"])))
+        config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
+        explainer = await find_explainer(self._services, config)
+        # Nothing is waited for from here on: what is checked still is so when it is written.
         endpoint = find_endpoint(self._services, ctx, str(request["EndpointName"]))
         _check_status(endpoint)
-        changed = self._changed(ctx, endpoint, request)
+        changed = self._changed(ctx, endpoint, request, config)
+        _check_explainer(explainer)
         self._check_alarms(ctx, changed.guardrails.alarms)
         self._check_capacity(endpoint, self._preview(ctx, endpoint, changed).peak)
+        if explainer is not None:
+            changed = replace(changed, target=replace(changed.target, explainer=explainer.keep(self._services.specs)))
         self._put(endpoint, changed)
         warn(self._services, ctx.region, endpoint.desired.name, (*declared, *declared_members(changed.target)))
         return {"EndpointArn": endpoint.desired.arn}
@@ -56,7 +66,8 @@ class Updates:
         """
         check_members("UpdateEndpoint", request, self._services.strict)
         endpoint = find_endpoint(self._services, ctx, str(request["EndpointName"]))
-        changed = self._changed(ctx, endpoint, request)
+        config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
+        changed = self._changed(ctx, endpoint, request, config)
         shown = self._preview(ctx, endpoint, changed)
         stops = []
         try:
@@ -65,6 +76,10 @@ class Updates:
         except ApiError as error:
             stops.append(error.message)
         missing, unknown = await missing_data(self._services.objects, changed.target)
+        try:
+            _check_explainer(await read_explainer(self._services.objects, config.sent))
+        except ObjectsUnavailableError as error:
+            unknown.append(f"Whether the SHAP baseline can be read is not known: {error}")
         name, notes = changed.target.config_name, [*shown.notes, *unknown]
         if name == endpoint.recorded.live_fleet.config_name:
             notes.append(f'"{name}" is in use now: instances are replaced by others like them.')
@@ -79,11 +94,12 @@ class Updates:
     def _check_capacity(self, endpoint: Endpoint, instances: int) -> None:
         check_capacity(self._services.store.endpoints(), endpoint.desired.name, instances)
 
-    def _changed(self, ctx: CallContext, endpoint: Endpoint, request: dict[str, Json]) -> Desired:
-        """Give what an UpdateEndpoint asks for; raises ValidationException for what cannot be."""
+    def _changed(
+        self, ctx: CallContext, endpoint: Endpoint, request: dict[str, Json], config: EndpointConfig
+    ) -> Desired:
+        """Give what an UpdateEndpoint to a config asks for; raises ValidationException for what cannot be."""
         live = endpoint.recorded.live_fleet
         find_config(self._services, ctx, live.config_name)  # as in the service, an update needs the present one
-        config = find_config(self._services, ctx, str(request["EndpointConfigName"]))
         target = _retained(request, live, take_snapshot(self._services, ctx, config))
         sent = _deployment_config(request, endpoint.desired)
         before = {variant.name: variant.instances for variant in live.variants}
@@ -128,6 +144,12 @@ class Updates:
         for name in names:
             if name not in known:
                 raise ValidationException(f'Could not find CloudWatch alarm "{name}".')
+
+
+def _check_explainer(explainer: Explainer | None) -> None:
+    """Refuse what would only be rolled back."""
+    if explainer is not None and explainer.flaw is not None:
+        raise ValidationException(explainer.flaw)
 
 
 def _check_status(endpoint: Endpoint) -> None:

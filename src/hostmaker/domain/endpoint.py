@@ -64,16 +64,26 @@ class ResolvedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainerPlan:
+    """What explains an endpoint: `digest` names what is kept of it, or `flaw` says why there can be no endpoint."""
+
+    digest: str | None = None
+    flaw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A config with its models as they were when its deployment began; nothing later depends on those resources.
 
-    `sent` is the config's request, for the echo. `images` are what the variants' images were resolved to.
+    `sent` is the config's request, for the echo. `images` are what the variants' images were resolved to. `explainer`
+    is there when the config has one.
     """
 
     config_name: str
     variants: tuple[DesiredVariant, ...]
     sent: dict[str, Json] = field(default_factory=dict)
     images: dict[str, ResolvedImage] = field(default_factory=dict)
+    explainer: ExplainerPlan | None = None
 
     def variant(self, name: str) -> DesiredVariant | None:
         """Give the variant of that name."""
@@ -209,3 +219,8 @@ class Endpoint:
 
     desired: Desired
     recorded: Recorded
+
+    def explainers(self) -> frozenset[str]:
+        """Give the digests of whatever explains it, or may yet."""
+        plans = (each.explainer for each in (self.desired.target, *self.recorded.fleets.values()))
+        return frozenset(plan.digest for plan in plans if plan is not None and plan.digest is not None)

@@ -16,7 +16,13 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from hostmaker.objects.writing import written
-from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError, ObjectVersion
+from hostmaker.ports import (
+    ObjectDamagedError,
+    ObjectMissingError,
+    ObjectsUnavailableError,
+    ObjectTooLargeError,
+    ObjectVersion,
+)
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -56,9 +62,10 @@ class S3Objects:
         is_patient: bool = False,
         compares_md5: bool = True,
     ) -> None:
-        """`answer_within_s` bounds the wait of `exists`. `is_patient`: what fails is tried again for ten seconds.
+        """`answer_within_s` bounds the waits of `exists` and `read`.
 
-        `compares_md5`: an ETag that looks like an MD5 must be that of the content.
+        `is_patient`: what fails is tried again for ten seconds. `compares_md5`: an ETag that looks like an MD5 must be
+        that of the content.
         """
         self._access = access
         self._compares_md5 = compares_md5
@@ -75,9 +82,7 @@ class S3Objects:
             async with asyncio.timeout(self._answer_within_s):
                 return await self._exists(self._store(bucket), key)
         except TimeoutError as error:
-            raise ObjectsUnavailableError(
-                f"The object store does not answer within {self._answer_within_s:g} s."
-            ) from error
+            raise self._late() from error
         except RAISED as error:
             if _is_missing(error):
                 return False
@@ -90,6 +95,26 @@ class S3Objects:
         async for page in store.list(key or None, chunk_size=1):
             return bool(page)
         return False
+
+    async def read(self, bucket: str, key: str, most: int) -> bytes:
+        """Give a small object, of at most so many bytes.
+
+        Raises ObjectMissingError, ObjectTooLargeError and ObjectsUnavailableError.
+        """
+        try:
+            async with asyncio.timeout(self._answer_within_s):
+                found = await obstore.get_async(self._store(bucket), key)
+                size = found.meta["size"]
+                if size > most:
+                    raise ObjectTooLargeError(f"It has {size} bytes; at most {most} are read.")
+                content = bytes(await found.bytes_async())
+        except TimeoutError as error:
+            raise self._late() from error
+        except RAISED as error:
+            raise _translated(error, bucket, key) from error
+        if len(content) != size:
+            raise ObjectsUnavailableError(f"Of s3://{bucket}/{key}, {len(content)} of {size} bytes have come.")
+        return content
 
     def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
         """Write an object to `path`, giving (bytes so far, bytes in all) as it goes; borrowed or not, the file is new.
@@ -153,6 +178,9 @@ class S3Objects:
             return sorted(meta["path"] for meta in listed if meta["size"] or _is_object(store, meta["path"]))
         except RAISED as error:
             raise _translated(error, bucket, prefix) from error
+
+    def _late(self) -> ObjectsUnavailableError:
+        return ObjectsUnavailableError(f"The object store does not answer within {self._answer_within_s:g} s.")
 
     def _store(self, bucket: str) -> S3Store:
         if bucket not in self._stores:

@@ -38,6 +38,8 @@ def decide(endpoint: Endpoint, seen: Observed, limits: Limits) -> Decision:
     status = endpoint.recorded.status
     if endpoint.desired.deleting:
         actions = tuple(_delete(endpoint, seen, limits))
+    elif status is EndpointStatus.CREATING and (flaw := _flaw(endpoint)) is not None:
+        actions = (SetStatus(EndpointStatus.FAILED, flaw, failure_reason=flaw),)
     elif not isinstance(seen.node, Known):
         return Decision()
     else:
@@ -68,6 +70,12 @@ def timers(endpoint: Endpoint) -> tuple[str, ...]:
     names += [f"{recorded.uid}:{key}:failures:{number}" for key, number in recorded.failures.items()]
     names += [f"{recorded.uid}:{variant}:unserved" for variant in _unserved(endpoint)]
     return tuple(names)
+
+
+def _flaw(endpoint: Endpoint) -> str | None:
+    """Say why nothing need be launched: what explains the endpoint cannot."""
+    explainer = endpoint.recorded.live_fleet.explainer
+    return explainer.flaw if explainer is not None else None
 
 
 def _create(endpoint: Endpoint, seen: Observed, limits: Limits) -> Actions:

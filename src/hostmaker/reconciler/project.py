@@ -141,6 +141,7 @@ def _blue_parts(endpoint: Endpoint, name: str, green: Fraction) -> list[VariantR
             part.instances,
             part.config,
             (1 - green) * (Fraction(len(part.instances), total) if total else Fraction(1, len(parts))),
+            part.explainer,
         )
         for part in parts
     ]
@@ -154,13 +155,15 @@ def _part(
         for member in endpoint.recorded.members
         if member.fleet == fleet and member.variant == wanted.name and member.phase is MemberPhase.IN_SERVICE
     ]
+    snapshot = endpoint.recorded.fleet(fleet)
     return VariantRoute(
         wanted.name,
         wanted.share_weight,
         wanted.variant.routing_strategy,
         tuple(InstanceRoute(m.instance_id, m.slot, m.socket or "") for m in serving[:most]),
-        endpoint.recorded.fleet(fleet).config_name,
+        snapshot.config_name,
         share,
+        (snapshot.explainer.digest if snapshot.explainer is not None else None) or "",
     )
 
 

@@ -17,6 +17,7 @@ from hostmaker.planner.endpoint import Limits
 from hostmaker.planner.preview import Preview
 from hostmaker.ports import Alarms, CallContext, Handler, Objects, Output, Store, StoreUnavailableError
 from hostmaker.reconciler.loop import Hands, Reconciler, Timeline
+from hostmaker.testing.explainer_specs import MemoryExplainerSpecs
 from hostmaker.testing.faulty_store import FaultyStore
 from hostmaker.testing.hub import FakeHub
 from hostmaker.wire.request import Call, parse
@@ -55,6 +56,7 @@ class ControlLife:
         services = Services(
             store=typed,
             objects=objects,
+            specs=MemoryExplainerSpecs(),
             now=clock.now,
             new_id=new_id,
             wake=self.wake,

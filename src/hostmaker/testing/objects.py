@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectMissingError, ObjectsUnavailableError, ObjectTooLargeError
 
 
 class MemoryObjects:
@@ -35,6 +35,16 @@ class MemoryObjects:
         self._answer()
         kept = self._buckets.get(bucket, {})
         return any(name.startswith(key) for name in kept) if not key or key.endswith("/") else key in kept
+
+    async def read(self, bucket: str, key: str, most: int) -> bytes:
+        """Give a small object, of at most so many bytes."""
+        self._answer()
+        content = self._buckets.get(bucket, {}).get(key)
+        if content is None or key.endswith("/"):
+            raise ObjectMissingError(f"There is no object at s3://{bucket}/{key}.")
+        if len(content) > most:
+            raise ObjectTooLargeError(f"It has {len(content)} bytes; at most {most} are read.")
+        return content
 
     def download(self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False) -> Iterator[tuple[int, int]]:
         """Write an object to `path`, giving (bytes so far, bytes in all)."""
