@@ -61,7 +61,7 @@ class BaselineSource:
         self._scores[begin : begin + len(scores)] = scores
         self._missing -= len(scores)
         if not self._missing:
-            self.empty = self._scores.mean(axis=0)
+            self.empty = _mean(self._scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class RecordSource:
 
     def solve(self, empty: Floats, use_logit: bool) -> None:
         """Make attributions of the scores, and forget all else; `empty` (c,) is what the model says of nothing."""
-        values = empty[None, :][:0] if self._values is None else self._values.mean(axis=0)
+        values = empty[None, :][:0] if self._values is None else _mean(self._values)
         if use_logit:
             found = self.game.attributions(logit(values), logit(empty), logit(self._whole))
         else:
@@ -182,6 +182,12 @@ class Batch:
             number = span.end - span.begin
             span.source.put(span.block, span.begin, scores[at : at + number])
             at += number
+
+
+def _mean(blocks: Floats) -> Floats:
+    """Give the mean over the baseline records, of which there mostly is one."""
+    mean: Floats = blocks[0] if len(blocks) == 1 else blocks.mean(axis=0)
+    return mean
 
 
 def fitting(source: Source, block: int, left: int, room: int) -> int:
