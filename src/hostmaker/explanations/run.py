@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from hostmaker.clarify.errors import ExplanationError
 from hostmaker.clarify.explaining import Cancelled, Explaining, Limits
 from hostmaker.clarify.scores import CountError
-from hostmaker.clarify.sources import Batch, RecordSource
+from hostmaker.clarify.sources import Batch
 from hostmaker.explanations.asking import OF_REQUEST, Asked, Told, explained, failed, model_error
 from hostmaker.explanations.model import Answer, Gateway, NoGatewayError, inside
 from hostmaker.explanations.pace import Pace
@@ -97,16 +97,16 @@ class Run:
 
     async def _explain(self) -> Told:
         asked, tools = self._asked, self._tools
-        prepared = await asyncio.to_thread(tools.specs.read, asked.explainer)
+        prepared = await tools.specs.get(asked.explainer)
         make = partial(Explaining, prepared, asked.content_type, self._body, asked.header, tools.limits)
         explaining = self._explaining = await _aside(len(self._body), make)
         prediction = await self._predict()
-        size = len(prediction.body)
+        size = max(len(self._body), len(prediction.body))
         if await _aside(size, explaining.predicted, prediction.content_type, prediction.body):
             await self._ask(explaining, prepared.config.max_records)
         answer = await _aside(size, explaining.answer)
         returned = [field for field in prediction.headers.items() if field[0].startswith(b"x-amzn-sagemaker-")]
-        return explained(answer, returned, self._pace.summary(explaining.summary))
+        return explained(answer, returned, self._pace.summary(explaining.summary, explaining.engine))
 
     async def _predict(self) -> Answer:
         """Ask for what the client has asked for, in its words; raises Ended."""
@@ -125,7 +125,7 @@ class Run:
         key = (asked.region, asked.endpoint, asked.variant, asked.config, asked.explainer)
         size = self._tools.tuning.of(key, most_records)
         self._pace.begin(explaining)
-        while not size.is_known and (batch := explaining.batch(size.rows)) is not None:
+        while not size.is_known and (batch := await self._batch(explaining, size)) is not None:
             call = Call(batch)
             await self._make(call)  # alone, until one has gone well
             await self._take(explaining, size, call)
@@ -139,7 +139,7 @@ class Run:
         While the model works on one, the answer to the one before is read, and the one after is written.
         """
         before: Call | None = None
-        batch = explaining.batch(size.rows)
+        batch = await self._batch(explaining, size)
         while batch is not None or before is not None:
             call = None if batch is None else Call(batch)
             making = None if call is None else asyncio.ensure_future(self._make(call))
@@ -148,7 +148,7 @@ class Run:
                     await call.is_sent.wait()
                 if before is not None:
                     await self._take(explaining, size, before)
-                batch = explaining.batch(size.rows)
+                batch = await self._batch(explaining, size)
                 if making is not None:
                     await making
             finally:
@@ -177,30 +177,33 @@ class Run:
             explaining.give_back(batch)
             return
         try:
-            await _aside(len(answer.body), explaining.take, batch, answer.content_type, answer.body)
+            scores = await _aside(len(answer.body), explaining.read, batch, answer.content_type, answer.body)
         except CountError:
             if not size.failed(batch.size):
                 raise
             explaining.give_back(batch)
             return
+        explaining.take(batch, scores)
         size.went_well(batch.size, call.took_s)
         await self._solve(explaining)
         if (late := self._pace.cannot_fit()) is not None:
             raise Ended(late)
 
+    async def _batch(self, explaining: Explaining, size: BatchSize) -> Batch | None:
+        """Give the next rows to ask for; coalitions of many players are drawn aside, where nobody waits for it."""
+        while (source := explaining.undrawn(MANY_PLAYERS)) is not None:
+            async with self._tools.solving:
+                if not source.is_drawn:
+                    await asyncio.to_thread(source.draw)
+        return explaining.batch(size.rows)
+
     async def _solve(self, explaining: Explaining) -> None:
         for source in explaining.solvable():
-            if source.is_being_solved:
-                continue
-            source.is_being_solved = True
-            await self._solve_one(explaining, source)
-
-    async def _solve_one(self, explaining: Explaining, source: RecordSource) -> None:
-        if source.players <= MANY_PLAYERS:
-            explaining.solve(source)
-            return
-        async with self._tools.solving:
-            await asyncio.to_thread(explaining.solve, source)
+            if source.players < MANY_PLAYERS:
+                explaining.solve(source)
+            else:
+                async with self._tools.solving:
+                    await asyncio.to_thread(explaining.solve, source)
 
     # The gateway
 
