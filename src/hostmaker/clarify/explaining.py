@@ -26,7 +26,7 @@ from hostmaker.clarify.prepared import CLIENT, Prepared, Records
 from hostmaker.clarify.records import Kind
 from hostmaker.clarify.rendering import Feature, Layout
 from hostmaker.clarify.scores import CountError, Floats
-from hostmaker.clarify.sources import BaselineSource, Batch, Explained, RecordSource, Span, fitting, too_long
+from hostmaker.clarify.sources import BaselineSource, Batch, Explained, RecordSource, Source, Span, fitting, too_long
 from hostmaker.explainer.game import size_of
 from hostmaker.kit.json_value import Json
 
@@ -34,6 +34,7 @@ MEBI = 1 << 20
 CONSTANT = {"`true`": True, "`false`": False}
 MOST_CELLS = 1 << 27  # players times coalitions of one record: 128 MiB of masks
 MOST_VALUES = 50_000_000  # scores of one record's synthetic ones: 400 MB
+MANY_PLAYERS = 256  # whose coalitions and equations take long
 MOST_STEPS = 10_000_000  # of EnableExplanations, over all records: some ten seconds
 MOST_ANSWER = 6_291_456  # InvokeEndpoint page, "Body"
 
@@ -179,7 +180,7 @@ class Explaining:
         while self._spans and len(rows) < most_rows:
             span = self._spans[0]
             number = fitting(span.source, span.block, min(span.end - span.begin, most_rows - len(rows)), room)
-            if rows and not (number and span.source.is_drawn):
+            if rows and (not number or _takes_long_to_draw(span.source)):
                 break
             taken = Span(span.source, span.block, span.begin, span.begin + max(number, 1))
             written = span.source.rows(taken.block, taken.begin, taken.end)
@@ -193,12 +194,10 @@ class Explaining:
                 self._spans.appendleft(Span(span.source, span.block, taken.end, span.end))
         return Batch(b"\n".join(rows), tuple(spans)) if rows else None
 
-    def undrawn(self, from_players: int) -> RecordSource | None:
-        """Give the record whose rows come next, if it has so many players and its coalitions are still to be drawn."""
+    def undrawn(self) -> RecordSource | None:
+        """Give the record whose rows come next, if its coalitions are still to be drawn, and that takes long."""
         source = self._spans[0].source if self._spans else None
-        if isinstance(source, RecordSource) and source.players >= from_players and not source.is_drawn:
-            return source
-        return None
+        return source if isinstance(source, RecordSource) and _takes_long_to_draw(source) else None
 
     def give_back(self, batch: Batch) -> None:
         """Have a batch asked for again, in smaller ones."""
@@ -268,6 +267,10 @@ class Explaining:
 
 
 _LOWER = "Lower NumberOfSamples or the number of baseline records, or send fewer records"
+
+
+def _takes_long_to_draw(source: Source) -> bool:
+    return not source.is_drawn and isinstance(source, RecordSource) and source.players >= MANY_PLAYERS
 
 
 def _type(value: Json) -> str:

@@ -5,6 +5,7 @@ spaCy is imported with the first text, which takes most of a second; the rules o
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ WITHOUT_RULES = frozenset({"zh", "hy", "gu", "ml"})
 # signs. Beyond these squares a text is too much for it.
 SQUARES = 4_000_000
 SQUARES_A_CHARACTER = 64
+ONE_AT_A_TIME = threading.Lock()  # memory zones are for one thread
 
 
 @lru_cache(maxsize=MOST_LANGUAGES)
@@ -51,12 +53,12 @@ def version() -> str:
 
 def words(text: str, rules: Language) -> list[Span]:
     """Give where each token begins and ends; some are white space."""
-    with rules.memory_zone():  # else each new word is kept for ever
+    with ONE_AT_A_TIME, rules.memory_zone():  # else each new word is kept for ever
         return [(token.idx, token.idx + len(token)) for token in rules.tokenizer(text)]
 
 
 def sentences(text: str, rules: Language) -> list[Span]:
     """Give where each sentence begins and ends."""
-    with rules.memory_zone():
+    with ONE_AT_A_TIME, rules.memory_zone():
         document = rules.get_pipe("sentencizer")(rules.tokenizer(text))  # one by one: `rules` has a longest text
         return [(sentence.start_char, sentence.end_char) for sentence in document.sents]

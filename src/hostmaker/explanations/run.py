@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from hostmaker.clarify.errors import ExplanationError
-from hostmaker.clarify.explaining import Cancelled, Explaining, Limits
+from hostmaker.clarify.explaining import MANY_PLAYERS, Cancelled, Explaining, Limits
 from hostmaker.clarify.scores import CountError
 from hostmaker.clarify.sources import Batch
 from hostmaker.explanations.asking import OF_REQUEST, Asked, Told, explained, failed, model_error
@@ -22,7 +22,6 @@ from hostmaker.explanations.tuning import BatchSize, Tuning
 
 log = logging.getLogger("hostmaker.explainer")
 LARGE_BYTES = 128 * 1024  # a body whose reading is not done in the loop, where others wait
-MANY_PLAYERS = 256  # whose equations are not solved there
 LONGEST_SHOWN = 200
 MARGIN = 0.98  # of the time: an error has to come before the client gives up
 P = ParamSpec("P")
@@ -191,7 +190,7 @@ class Run:
 
     async def _batch(self, explaining: Explaining, size: BatchSize) -> Batch | None:
         """Give the next rows to ask for; coalitions of many players are drawn aside, where nobody waits for it."""
-        while (source := explaining.undrawn(MANY_PLAYERS)) is not None:
+        while (source := explaining.undrawn()) is not None:
             async with self._tools.solving:
                 if not source.is_drawn:
                     await asyncio.to_thread(source.draw)
