@@ -105,7 +105,8 @@ class Run:
             await self._ask(explaining, prepared.config.max_records)
         answer = await _aside(size, explaining.answer)
         returned = [field for field in prediction.headers.items() if field[0].startswith(b"x-amzn-sagemaker-")]
-        return explained(answer, returned, self._pace.summary(explaining.summary, explaining.engine))
+        figures = explaining.summary
+        return explained(answer, returned, figures["records"], self._pace.summary(figures, explaining.engine))
 
     async def _predict(self) -> Answer:
         """Ask for what the client has asked for, in its words; raises Ended."""
