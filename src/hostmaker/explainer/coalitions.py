@@ -121,7 +121,7 @@ def _some(players: int, size: int, count: int, chance: np.random.Generator) -> M
 
 
 def _drawn(players: int, size: int, count: int, chance: np.random.Generator) -> Masks:
-    """Cut random orders of the players, one after the other, into coalitions: so each is in about as many as another."""
+    """Cut random orders of the players, one after the other, into coalitions: so all are in about equally many."""
     orders = count * size // players + 1
     sequence = np.argsort(chance.random((orders, players)), axis=1).ravel()
     masks = _masks(sequence[: count * size].reshape(count, size), players)
