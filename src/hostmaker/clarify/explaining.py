@@ -21,11 +21,11 @@ from functools import partial
 from hostmaker.clarify.answer import answer, nothing_explained
 from hostmaker.clarify.errors import ExplanationError
 from hostmaker.clarify.expression import EvaluationError, Expression, Steps
-from hostmaker.clarify.outputs import FOREIGN
+from hostmaker.clarify.outputs import FOREIGN, CountError
 from hostmaker.clarify.prepared import CLIENT, Prepared, Records
 from hostmaker.clarify.records import Kind
 from hostmaker.clarify.rendering import Feature, Layout
-from hostmaker.clarify.scores import CountError, Floats
+from hostmaker.clarify.scores import Floats
 from hostmaker.clarify.sources import BaselineSource, Batch, Explained, RecordSource, Source, Span, fitting, too_long
 from hostmaker.explainer.game import size_of
 from hostmaker.kit.json_value import Json
@@ -205,7 +205,7 @@ class Explaining:
 
     def read(self, batch: Batch, content_type: str, body: bytes) -> Floats:
         """Read the model's answer to a batch; raises CountError and ExplanationError. Changes nothing."""
-        scores = self._prepared.outputs.scores(content_type, body, batch.size)
+        scores = self._prepared.outputs.scores(content_type, body, batch.size, self._scores)
         if scores.shape[1] != self._scores:
             text = f"Model returned {scores.shape[1]} scores for a synthetic record, {self._scores} for the request's"
             raise ExplanationError(FOREIGN, text)
