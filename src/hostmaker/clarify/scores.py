@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -74,7 +75,10 @@ class Outputs:
         rows = csv_rows(text, asked)
         if width in (None, 1) and self._is_one_line_of_many(rows, asked):
             rows = [[cell] for cell in rows[0]]
-        return [[typed(cell) for cell in row] for row in rows]
+        records = cast("list[list[Json]]", rows)
+        for record, row in zip(records, rows, strict=True):  # in its place: there may be millions
+            record[:] = map(typed, row)
+        return cast("list[Json]", records)
 
     def scores(self, content_type: str, body: bytes, asked: int, width: int | None = None) -> Floats:
         """Give the scores (asked, c) of an answer; raises CountError and ExplanationError.
