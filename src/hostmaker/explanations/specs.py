@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -17,14 +18,18 @@ class Specs:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._known: OrderedDict[str, Prepared] = OrderedDict()
+        self._lock = threading.Lock()  # requests read in threads
 
     def read(self, digest: str) -> Prepared:
         """Give an explainer, ready to explain; raises OSError and ValueError."""
-        prepared = self._known.get(digest)
+        with self._lock:
+            prepared = self._known.get(digest)
         if prepared is None:
             kept = json.loads((self._directory / f"{digest}.json").read_text())
-            prepared = self._known[digest] = prepare(kept["config"], kept["baseline"])
+            prepared = prepare(kept["config"], kept["baseline"])
+        with self._lock:
+            self._known[digest] = prepared
+            self._known.move_to_end(digest)
             if len(self._known) > MOST:
                 self._known.popitem(last=False)
-        self._known.move_to_end(digest)
         return prepared
