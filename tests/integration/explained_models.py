@@ -41,9 +41,6 @@ def linear(text, accept):
         return "".join(json.dumps({"out": {"score": score}}) + "\\n" for score in scores)
     return "".join("%r\\n" % score for score in scores)
 
-def half(text, accept):
-    return "".join("%r\\n" % (weigh(row) / 2) for row in rows(text))
-
 def classes(text, accept):
     lines = []
     for x, y, z in rows(text):
@@ -76,6 +73,10 @@ def mortal(text, accept):
 def slow(text, accept):
     time.sleep(0.02 * len(rows(text)))
     return linear(text, accept)
+
+def slow_half(text, accept):
+    time.sleep(0.02 * len(rows(text)))
+    return "".join("%r\\n" % (weigh(row) / 2) for row in rows(text))
 """
 
 
