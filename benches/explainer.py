@@ -25,13 +25,14 @@ ROOT = Path(__file__).parent.parent
 def main() -> None:
     """Have the environment, measure in it, and print."""
     parser = argparse.ArgumentParser(prog="python -m benches.explainer", description=__doc__)
-    parser.add_argument("--rows", type=int, default=10, help="explained in each case")
+    parser.add_argument("--rows", type=int, default=20, help="explained in each case")
+    parser.add_argument("--seeds", type=int, default=5, help="with which each row is explained")
     parser.add_argument("--packages", nargs="*", default=PACKAGES, help="what to measure against")
     arguments = parser.parse_args()
     python = environment(arguments.packages)
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PYTHONWARNINGS": "ignore"}
     measured = subprocess.run(
-        [python, "-m", "benches.explainer_cases", str(arguments.rows)],
+        [python, "-m", "benches.explainer_cases", str(arguments.rows), str(arguments.seeds)],
         env=env,
         stdout=subprocess.PIPE,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
@@ -39,12 +40,12 @@ class Model:
 
 def main() -> None:
     """Measure every case, and print."""
-    number = int(sys.argv[1])
+    number, seeds = int(sys.argv[1]), int(sys.argv[2])
     for name, features, samples in CASES:
         rows, labels = data(name, features)
         for kind in (GradientBoostingRegressor, RandomForestRegressor):
             fitted = kind(random_state=0, n_estimators=60).fit(rows, labels)
-            case = measure(fitted.predict, rows[:number], rows.mean(axis=0), samples)
+            case = measure(fitted.predict, spread(rows, number), rows.mean(axis=0), samples, seeds)
             print(json.dumps({"name": f"{name}, {kind.__name__}", "features": features, "samples": samples, **case}))
             sys.stdout.flush()
 
@@ -57,16 +58,21 @@ def data(name: str, features: int) -> tuple[Any, Any]:
     return loaded.data, loaded.target.astype(float)
 
 
-def measure(predict: Any, rows: Any, baseline: Any, samples: int) -> dict[str, Any]:
-    """Explain rows in three ways with as many coalitions; give median errors and own times."""
+def spread(rows: Any, number: int) -> Any:
+    """Give so many rows from the whole of a set, which may be sorted by its labels."""
+    return rows[:: max(1, len(rows) // number)][:number]
+
+
+def measure(predict: Any, rows: Any, baseline: Any, samples: int, seeds: int) -> dict[str, Any]:
+    """Explain rows in three ways with as many coalitions, several times each; give median errors and own times."""
     true = reference(predict, rows, baseline)
     errors: dict[str, list[float]] = {"ours": [], "shap": [], "shapiq": []}
     own: dict[str, list[float]] = {"ours": [], "shap": [], "shapiq": []}
-    for index, row in enumerate(rows):
+    for seed, (index, row) in itertools.product(range(seeds), enumerate(rows)):
         for way, explain in (("ours", ours), ("shap", by_shap), ("shapiq", by_shapiq)):
             model = Model(predict)
             began = time.perf_counter()
-            found = explain(model, row, baseline, samples, index)
+            found = explain(model, row, baseline, samples, seed * len(rows) + index)
             own[way].append(time.perf_counter() - began - model.took_s)
             errors[way].append(float(np.linalg.norm(found - true[index]) / np.linalg.norm(true[index])))
     return {

@@ -29,6 +29,7 @@ SCRIPTS = [
     ("sagemaker-2", "sdk2_refused"),
     ("sagemaker-3", "sdk3_resources"),
     ("sagemaker-3", "sdk3_refused"),
+    ("spacy", "spacy_units"),
 ]
 
 

@@ -76,7 +76,7 @@ def explain(
     explaining = Explaining(of, content_type, sent, header, limits)
     if explaining.predicted(*model(sent)):
         while (batch := explaining.batch(most_rows)) is not None:
-            explaining.take(batch, *model(batch.body))
+            explaining.take(batch, explaining.read(batch, *model(batch.body)))
             for source in explaining.solvable():
                 explaining.solve(source)
     for source in explaining.solvable():

@@ -181,7 +181,7 @@ def test_batches_may_be_answered_in_any_order_and_be_asked_anew() -> None:
     batches = list(iter(lambda: explaining.batch(3), None))
     assert explaining.solvable() == []
     for batch in reversed(batches):
-        explaining.take(batch, *model(batch.body))
+        explaining.take(batch, explaining.read(batch, *model(batch.body)))
     for source in explaining.solvable():
         explaining.solve(source)
     assert explaining.answer() == explain(of, body, model)
@@ -427,8 +427,8 @@ def test_a_model_that_changes_the_number_of_its_answers_is_told_on() -> None:
     batch = explaining.batch(100)
     assert batch is not None
     with pytest.raises(CountError, match="Model returned 1 records for 3"):
-        explaining.take(batch, "text/csv", b"0.5")
+        explaining.read(batch, "text/csv", b"0.5")
     with pytest.raises(ExplanationError, match="Model returned 2 scores for a synthetic record, 1 for the request"):
-        explaining.take(batch, "text/csv", b"0.5,1\n0.5,1\n0.5,1")
-    explaining.take(batch, "text/csv", b"0.5\n0.5\n0.5")
+        explaining.read(batch, "text/csv", b"0.5,1\n0.5,1\n0.5,1")
+    explaining.take(batch, explaining.read(batch, "text/csv", b"0.5\n0.5\n0.5"))
     assert [source.index for source in explaining.solvable()] == [0]

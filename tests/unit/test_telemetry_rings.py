@@ -11,7 +11,7 @@ import pytest
 
 from hostmaker.domain.metric import Series, Summary
 from hostmaker.kit.files import lock_holder
-from hostmaker.kit.ring import BROKE_OFF, FAILED, STREAMED, TIMED, UNROUTED, RingWriter
+from hostmaker.kit.ring import BROKE_OFF, EXPLAINED, FAILED, STREAMED, TIMED, UNROUTED, RingWriter
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.publish import Publisher, Serving
 from hostmaker.telemetry.rings import Counter
@@ -74,7 +74,9 @@ def house(tmp_path: Path) -> Iterator[House]:
 def append(
     writer: RingWriter, status: int = 200, flags: int = TIMED, at: float = T0, model: int = 1000, instances: int = 2
 ) -> None:
-    writer.append(at, 0, model, 100, 300 if flags & STREAMED else 0, status, instances, flags)
+    writer.append(
+        at, 0, model, 100, 300 if flags & STREAMED else 3 if flags & EXPLAINED else 0, status, instances, flags
+    )
 
 
 METRICS = (
@@ -87,23 +89,26 @@ METRICS = (
     "OverheadLatency",
     "FirstChunkLatency",
     "MidStreamErrors",
+    "ExplanationsPerInstance",
 )
 ONCE, HALF, GOOD, BAD, NONE = (1, 1), (0.5, 1), (0, 1), (1, 1), None
 MODEL, OVERHEAD, CHUNK = (1000, 1), (100, 1), (300, 1)
+EXPLANATIONS = (1.5, 1)  # three records, two instances
 
 
 @pytest.mark.parametrize(
     ("status", "flags", "expected"),
     [
-        (200, TIMED, (ONCE, HALF, GOOD, GOOD, GOOD, MODEL, OVERHEAD, NONE, NONE)),
-        (404, TIMED | FAILED, (ONCE, HALF, BAD, GOOD, BAD, MODEL, OVERHEAD, NONE, NONE)),
-        (503, TIMED | FAILED, (ONCE, HALF, GOOD, BAD, BAD, MODEL, OVERHEAD, NONE, NONE)),
-        (302, TIMED | FAILED, (ONCE, HALF, GOOD, GOOD, BAD, MODEL, OVERHEAD, NONE, NONE)),
-        (0, TIMED | FAILED, (ONCE, HALF, GOOD, GOOD, BAD, MODEL, OVERHEAD, NONE, NONE)),
-        (0, FAILED, (ONCE, HALF, GOOD, GOOD, BAD, NONE, NONE, NONE, NONE)),
-        (0, 0, (ONCE, HALF, NONE, NONE, NONE, NONE, NONE, NONE, NONE)),
-        (200, TIMED | STREAMED, (ONCE, HALF, GOOD, GOOD, GOOD, MODEL, OVERHEAD, CHUNK, GOOD)),
-        (200, TIMED | STREAMED | BROKE_OFF | FAILED, (ONCE, HALF, GOOD, GOOD, BAD, MODEL, OVERHEAD, CHUNK, BAD)),
+        (200, TIMED, (ONCE, HALF, GOOD, GOOD, GOOD, MODEL, OVERHEAD, NONE, NONE, NONE)),
+        (404, TIMED | FAILED, (ONCE, HALF, BAD, GOOD, BAD, MODEL, OVERHEAD, NONE, NONE, NONE)),
+        (503, TIMED | FAILED, (ONCE, HALF, GOOD, BAD, BAD, MODEL, OVERHEAD, NONE, NONE, NONE)),
+        (302, TIMED | FAILED, (ONCE, HALF, GOOD, GOOD, BAD, MODEL, OVERHEAD, NONE, NONE, NONE)),
+        (0, TIMED | FAILED, (ONCE, HALF, GOOD, GOOD, BAD, MODEL, OVERHEAD, NONE, NONE, NONE)),
+        (0, FAILED, (ONCE, HALF, GOOD, GOOD, BAD, NONE, NONE, NONE, NONE, NONE)),
+        (0, 0, (ONCE, HALF, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE)),
+        (200, TIMED | STREAMED, (ONCE, HALF, GOOD, GOOD, GOOD, MODEL, OVERHEAD, CHUNK, GOOD, NONE)),
+        (200, TIMED | STREAMED | BROKE_OFF | FAILED, (ONCE, HALF, GOOD, GOOD, BAD, MODEL, OVERHEAD, CHUNK, BAD, NONE)),
+        (200, TIMED | EXPLAINED, (ONCE, HALF, GOOD, GOOD, GOOD, MODEL, OVERHEAD, NONE, NONE, EXPLANATIONS)),
     ],
 )
 def test_each_outcome_says_its_metrics(

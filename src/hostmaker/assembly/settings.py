@@ -104,8 +104,10 @@ class ExplainerSection:
     """`explainer.*`"""
 
     count: int = field(default=0, metadata={"doc": "processes that explain; 0: one for two cores, at most 4"})
-    parallel_calls: int = field(default=4, metadata={"doc": "calls of the model at once, for one request"})
-    most_units: int = field(default=4096, metadata={"doc": "units of text in a record"})
+    parallel_calls: int = field(
+        default=4, metadata={"doc": "calls of a model at once, for one request; at most half of what its instances do"}
+    )
+    most_units: int = field(default=4096, metadata={"doc": "features and units of text that are explained in a record"})
     most_at_once: int = field(default=64, metadata={"doc": "explanations at once in a process"})
     most_rows: int = field(default=5_000_000, metadata={"doc": "synthetic records of one request"})
 

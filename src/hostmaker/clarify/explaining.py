@@ -3,7 +3,8 @@
     explaining = Explaining(prepared, content_type, body, header, limits)
     if explaining.predicted(*answer of the model to the body unchanged):
         while (batch := explaining.batch(most_rows)) is not None:
-            explaining.take(batch, *answer of the model to batch.body)   # or give_back(batch), to ask in smaller ones
+            scores = explaining.read(batch, *answer of the model to batch.body)
+            explaining.take(batch, scores)   # or give_back(batch), to ask in smaller ones
         for source in explaining.solvable(): explaining.solve(source)
     explaining.answer()
 
@@ -25,7 +26,7 @@ from hostmaker.clarify.prepared import CLIENT, Prepared, Records
 from hostmaker.clarify.records import Kind
 from hostmaker.clarify.rendering import Feature, Layout
 from hostmaker.clarify.scores import CountError, Floats
-from hostmaker.clarify.sources import BaselineSource, Batch, Explained, RecordSource, Span, fitting, too_long
+from hostmaker.clarify.sources import BaselineSource, Batch, Explained, RecordSource, Source, Span, fitting, too_long
 from hostmaker.explainer.game import size_of
 from hostmaker.kit.json_value import Json
 
@@ -33,6 +34,7 @@ MEBI = 1 << 20
 CONSTANT = {"`true`": True, "`false`": False}
 MOST_CELLS = 1 << 27  # players times coalitions of one record: 128 MiB of masks
 MOST_VALUES = 50_000_000  # scores of one record's synthetic ones: 400 MB
+MANY_PLAYERS = 256  # whose coalitions and equations take long
 MOST_STEPS = 10_000_000  # of EnableExplanations, over all records: some ten seconds
 MOST_ANSWER = 6_291_456  # InvokeEndpoint page, "Body"
 
@@ -178,7 +180,7 @@ class Explaining:
         while self._spans and len(rows) < most_rows:
             span = self._spans[0]
             number = fitting(span.source, span.block, min(span.end - span.begin, most_rows - len(rows)), room)
-            if not number and rows:
+            if rows and (not number or _takes_long_to_draw(span.source)):
                 break
             taken = Span(span.source, span.block, span.begin, span.begin + max(number, 1))
             written = span.source.rows(taken.block, taken.begin, taken.end)
@@ -192,33 +194,44 @@ class Explaining:
                 self._spans.appendleft(Span(span.source, span.block, taken.end, span.end))
         return Batch(b"\n".join(rows), tuple(spans)) if rows else None
 
+    def undrawn(self) -> RecordSource | None:
+        """Give the record whose rows come next, if its coalitions are still to be drawn, and that takes long."""
+        source = self._spans[0].source if self._spans else None
+        return source if isinstance(source, RecordSource) and _takes_long_to_draw(source) else None
+
     def give_back(self, batch: Batch) -> None:
         """Have a batch asked for again, in smaller ones."""
         self._spans.extendleft(reversed(batch.spans))
 
-    def take(self, batch: Batch, content_type: str, body: bytes) -> None:
-        """Take the model's answer to a batch; raises CountError, where nothing was taken, and ExplanationError."""
+    def read(self, batch: Batch, content_type: str, body: bytes) -> Floats:
+        """Read the model's answer to a batch; raises CountError and ExplanationError. Changes nothing."""
         scores = self._prepared.outputs.scores(content_type, body, batch.size)
         if scores.shape[1] != self._scores:
             text = f"Model returned {scores.shape[1]} scores for a synthetic record, {self._scores} for the request's"
             raise ExplanationError(FOREIGN, text)
+        return scores
+
+    def take(self, batch: Batch, scores: Floats) -> None:
+        """Take what was read of the answer to a batch."""
         batch.put(scores)
         self.asked += batch.size
 
     # Explanations
 
     def solvable(self) -> list[RecordSource]:
-        """Give the records of which all scores have come, and that are not solved yet."""
+        """Give the records of which all scores have come, each once: `solve` is to be called for each."""
         if self._baseline is None or self._baseline.empty is None:
             return []
-        return [source for source in self._unsolved.values() if source.is_asked]
+        found = [source for source in self._unsolved.values() if source.is_asked]
+        for source in found:
+            del self._unsolved[source.index]
+        return found
 
     def solve(self, source: RecordSource) -> None:
-        """Make the explanation of one of those."""
+        """Make the explanation of one of those. Changes nothing but this one."""
         assert self._baseline is not None
         assert self._baseline.empty is not None
         source.solve(self._baseline.empty, self._prepared.config.use_logit)
-        del self._unsolved[source.index]
 
     def answer(self) -> bytes:
         """Give what the client gets; raises ExplanationError."""
@@ -247,8 +260,17 @@ class Explaining:
             "rows": self.rows,
         }
 
+    @property
+    def engine(self) -> str | None:
+        """Name what cuts texts into units; None where no feature is text."""
+        return self._prepared.engine
+
 
 _LOWER = "Lower NumberOfSamples or the number of baseline records, or send fewer records"
+
+
+def _takes_long_to_draw(source: Source) -> bool:
+    return not source.is_drawn and isinstance(source, RecordSource) and source.players >= MANY_PLAYERS
 
 
 def _type(value: Json) -> str:

@@ -13,7 +13,7 @@ from hostmaker.clarify.outputs import mime_type, shown
 from hostmaker.clarify.records import Cell, RecordError, read_csv, read_json_lines
 from hostmaker.clarify.rendering import Layout, layout
 from hostmaker.clarify.scores import Outputs
-from hostmaker.clarify.text import Unit, segmenter
+from hostmaker.clarify.text import Unit, engine, segmenter
 from hostmaker.explainer.game import Games
 from hostmaker.kit.json_value import Json
 
@@ -33,6 +33,7 @@ class Prepared:
     features: Expression | None  # FeaturesAttribute
     enable: Expression | None  # EnableExplanations
     seeded: Games | None  # those of every request, with a Seed
+    engine: str | None  # what cuts texts
 
     @property
     def width(self) -> int:
@@ -100,4 +101,5 @@ def prepare(sent: Mapping[str, Json], baseline: str) -> Prepared:
         features=compile_expression(config.features_attribute) if config.features_attribute else None,
         enable=compile_expression(config.enable) if config.enable else None,
         seeded=None if config.seed is None else Games(config.samples, config.seed),
+        engine=engine(config.text) if config.text is not None else None,
     )

@@ -34,8 +34,12 @@ _FLAG = f"r{_EXTEND}r?{_EXTEND}"
 _SIGN = f"[^smjvz]{_EXTEND}"
 # Marks that stand after a space, such as those of direction, go with what follows.
 _TOKEN = re.compile(f"[mjvz]*+(?:{'|'.join((_WORD, _CHARACTER, _KATAKANA, _SYMBOL, _FLAG, _SIGN))})z*+|[mjvz]++")
-# German closes with what others open with; it does so before a space, and there an emoji belongs to what it follows.
-_END = re.compile(r"(?P<marks>[dtT][dtTmjvz]*+)(?P<closing>(?:[eqgmjvz]|[wyr][wyrmjvz]*+(?=s|\Z))*+)")
+_END = re.compile(
+    r"(?P<marks>[dtT][dtTmjvz]*+)"
+    # German closes with what others open with; before a space, and there an emoji belongs to what it follows.
+    r"(?P<closing>(?:[eqgmjvz]|[wyr][wyrmjvz]*+(?=s|\Z))*+"
+    r"(?:se++(?=s|\Z))?)"  # French has a space before what closes
+)
 
 
 def words(text: str, language: str) -> Iterator[Span]:
@@ -71,8 +75,12 @@ def _is_end(seen: str, found: re.Match[str]) -> bool:
         # 3. A forgotten space.
         if before == "a" and after == "A" and not found["closing"]:
             return True
-    # 4. A space; in scripts that have none, whatever follows.
-    return after == "s" or (before in "ckmv" and after in "ckw")
+    # 4. A space; in scripts that have none, what begins a sentence (after a full stop: in such a script).
+    return (
+        after == "s"
+        or (before in "ckmv" and after in "ckw")
+        or (before in "ck" and "t" in marks and after in "Aaohnyr")
+    )
 
 
 def _is_initial(seen: str, stop: int) -> bool:

@@ -24,6 +24,11 @@ from hostmaker.explainer.regression import logit
 class Source(Protocol):
     """Synthetic records, in blocks of rows."""
 
+    @property
+    def is_drawn(self) -> bool:
+        """Tell whether its coalitions are known; if not, the first rows that are written have them drawn."""
+        ...
+
     def most_bytes(self, block: int) -> int:
         """Give a bound on the bytes of a row."""
         ...
@@ -46,6 +51,11 @@ class BaselineSource:
         self._missing = len(written)
         self.empty: Floats | None = None  # (c,), when all have been asked
 
+    @property
+    def is_drawn(self) -> bool:
+        """There is nothing to draw."""
+        return True
+
     def most_bytes(self, block: int) -> int:
         """Give a bound on the bytes of a row."""
         return max(map(len, self._written))
@@ -61,7 +71,7 @@ class BaselineSource:
         self._scores[begin : begin + len(scores)] = scores
         self._missing -= len(scores)
         if not self._missing:
-            self.empty = self._scores.mean(axis=0)
+            self.empty = _mean(self._scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,6 @@ class RecordSource:
         self._values: Floats | None = None
         self._missing = size * len(blocks)
         self.is_exact = is_all(self.players, size)
-        self.is_being_solved = False
         self.explained: Explained | None = None
 
     @property
@@ -107,11 +116,16 @@ class RecordSource:
         return not self._missing
 
     @property
-    def game(self) -> Game:
-        """The game, drawn when it is first needed."""
-        if self._game is None:
-            self._game = self._draw()
-        return self._game
+    def is_drawn(self) -> bool:
+        """Tell whether the coalitions are known."""
+        return self._packed is not None
+
+    def draw(self) -> None:
+        """Draw the coalitions, which may take seconds where there are thousands of players."""
+        self._game = self._draw()
+        coalitions = self._game.coalitions
+        assert coalitions is not None
+        self._packed = pack(coalitions.masks)
 
     def most_bytes(self, block: int) -> int:
         """Give a bound on the bytes of a row."""
@@ -120,9 +134,8 @@ class RecordSource:
     def rows(self, block: int, begin: int, end: int) -> list[bytes]:
         """Write some."""
         if self._packed is None:
-            coalitions = self.game.coalitions
-            assert coalitions is not None
-            self._packed = pack(coalitions.masks)
+            self.draw()
+        assert self._packed is not None
         written = self._block(block).rows(self._packed[begin:end])
         if end == self.size:
             self._pieces.pop(block, None)
@@ -137,11 +150,12 @@ class RecordSource:
 
     def solve(self, empty: Floats, use_logit: bool) -> None:
         """Make attributions of the scores, and forget all else; `empty` (c,) is what the model says of nothing."""
-        values = empty[None, :][:0] if self._values is None else self._values.mean(axis=0)
+        game = self._game or self._draw()
+        values = empty[None, :][:0] if self._values is None else _mean(self._values)
         if use_logit:
-            found = self.game.attributions(logit(values), logit(empty), logit(self._whole))
+            found = game.attributions(logit(values), logit(empty), logit(self._whole))
         else:
-            found = self.game.attributions(values, empty, self._whole)
+            found = game.attributions(values, empty, self._whole)
         self.explained = Explained(self._features, found)
         self._values = self._packed = self._game = None
         self._pieces.clear()
@@ -182,6 +196,12 @@ class Batch:
             number = span.end - span.begin
             span.source.put(span.block, span.begin, scores[at : at + number])
             at += number
+
+
+def _mean(blocks: Floats) -> Floats:
+    """Give the mean over the baseline records, of which there mostly is one."""
+    mean: Floats = blocks[0] if len(blocks) == 1 else blocks.mean(axis=0)
+    return mean
 
 
 def fitting(source: Source, block: int, left: int, room: int) -> int:

@@ -75,9 +75,10 @@ class Told:
     fields: Fields = field(default_factory=list)
 
 
-def explained(body: bytes, returned: Fields, summary: str) -> Told:
-    """The client's answer."""
-    return Told("explained", body, [*returned, (PREFIX + b"explanation", summary.encode())])
+def explained(body: bytes, returned: Fields, records: int, summary: str) -> Told:
+    """The client's answer, in which so many records are explained."""
+    own = ((PREFIX + b"records", b"%d" % records), (PREFIX + b"explanation", summary.encode()))
+    return Told("explained", body, [*returned, *own])
 
 
 def model_error(status: int, body: bytes) -> Told:

@@ -7,13 +7,15 @@ ends what it does for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import socket
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 MOST_HEAD = 65_536
 MOST_IDLE = 16
+SEND_BUFFER = 1 << 20  # bytes that the kernel may hold, so that the model's records are on their way at once
 
 
 class NoGatewayError(Exception):
@@ -46,34 +48,49 @@ class Gateway:
         self._path = path
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def post(self, target: bytes, fields: Iterable[tuple[bytes, bytes]], body: bytes) -> Answer:
-        """Send a request, and give its answer; raises NoGatewayError."""
+    async def post(
+        self,
+        target: bytes,
+        fields: Iterable[tuple[bytes, bytes]],
+        body: bytes,
+        sent: Callable[[], None] | None = None,
+    ) -> Answer:
+        """Send a request, and give its answer; `sent` is called when all is written. Raises NoGatewayError."""
         head = b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%b\r\n" % (
             target,
             len(body),
             b"".join(b"%b: %b\r\n" % field for field in fields),
         )
         while self._idle:
-            answer = await self._exchange(*self._idle.pop(), head, body)
+            answer = await self._exchange(*self._idle.pop(), head, body, sent)
             if answer is not None:
                 return answer
         try:
             reader, writer = await asyncio.open_unix_connection(str(self._path), limit=MOST_HEAD)
         except OSError as error:
             raise NoGatewayError(f"the gateway cannot be reached: {error}") from error
-        answer = await self._exchange(reader, writer, head, body)
+        writer.transport.set_write_buffer_limits(0)  # drained means written
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        answer = await self._exchange(reader, writer, head, body, sent)
         if answer is None:
             raise NoGatewayError("the gateway has closed the connection")
         return answer
 
     async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes, body: bytes
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        head: bytes,
+        body: bytes,
+        sent: Callable[[], None] | None,
     ) -> Answer | None:
         """Give the answer on one connection; None when it was closed before any byte of it."""
         is_whole = False
         try:
-            writer.write(head)
-            writer.write(body)
+            writer.write(head + body)
+            await writer.drain()
+            if sent is not None:
+                sent()
             told = await reader.readuntil(b"\r\n\r\n")
             answer = await self._read(reader, told)
             is_whole = True

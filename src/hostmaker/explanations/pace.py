@@ -71,12 +71,13 @@ class Pace:
         text = f"Explanation did not finish within {self._limit_s:.3g} s {self._so_far(self._explaining)}"
         return model_error(504, text.encode())
 
-    def summary(self, figures: Mapping[str, int]) -> str:
-        """Give what was done, for a header line; times in milliseconds."""
+    def summary(self, figures: Mapping[str, int], engine: str | None) -> str:
+        """Give what was done, for a header line; times in milliseconds. `engine` is what has cut texts."""
         own = self._clock() - self._began - self.model_s
         told = {**figures, "calls": self.calls, "largest": self.largest}
         times = {"model-ms": f"{self.model_s * 1e3:.1f}", "own-ms": f"{own * 1e3:.1f}"}
-        return ", ".join(f"{name}={value}" for name, value in {**told, **times}.items())
+        texts = {"text": engine} if engine is not None else {}
+        return ", ".join(f"{name}={value}" for name, value in {**told, **times, **texts}.items())
 
     def _each_s(self, explaining: Explaining) -> float:
         return (self._clock() - self._synthetic_from) / max(explaining.asked, 1)

@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from hostmaker.clarify.errors import ExplanationError
-from hostmaker.clarify.explaining import Cancelled, Explaining, Limits
+from hostmaker.clarify.explaining import MANY_PLAYERS, Cancelled, Explaining, Limits
 from hostmaker.clarify.scores import CountError
-from hostmaker.clarify.sources import Batch, RecordSource
+from hostmaker.clarify.sources import Batch
 from hostmaker.explanations.asking import OF_REQUEST, Asked, Told, explained, failed, model_error
-from hostmaker.explanations.model import Answer, Gateway, inside
+from hostmaker.explanations.model import Answer, Gateway, NoGatewayError, inside
 from hostmaker.explanations.pace import Pace
 from hostmaker.explanations.specs import Specs
 from hostmaker.explanations.tuning import BatchSize, Tuning
 
 log = logging.getLogger("hostmaker.explainer")
 LARGE_BYTES = 128 * 1024  # a body whose reading is not done in the loop, where others wait
-MANY_PLAYERS = 256  # whose equations are not solved there
+LONGEST_SHOWN = 200
 MARGIN = 0.98  # of the time: an error has to come before the client gives up
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,6 +34,16 @@ class Ended(Exception):
     def __init__(self, told: Told) -> None:
         super().__init__(told.outcome)
         self.told = told
+
+
+@dataclass(slots=True)
+class Call:
+    """A request of the model under way. `is_sent`: nothing of it is left to be written, or it has come to its end."""
+
+    batch: Batch
+    is_sent: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: Answer | None = None
+    took_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +96,17 @@ class Run:
 
     async def _explain(self) -> Told:
         asked, tools = self._asked, self._tools
-        prepared = await asyncio.to_thread(tools.specs.read, asked.explainer)
+        prepared = await tools.specs.get(asked.explainer)
         make = partial(Explaining, prepared, asked.content_type, self._body, asked.header, tools.limits)
         explaining = self._explaining = await _aside(len(self._body), make)
         prediction = await self._predict()
-        size = len(prediction.body)
+        size = max(len(self._body), len(prediction.body))
         if await _aside(size, explaining.predicted, prediction.content_type, prediction.body):
             await self._ask(explaining, prepared.config.max_records)
         answer = await _aside(size, explaining.answer)
         returned = [field for field in prediction.headers.items() if field[0].startswith(b"x-amzn-sagemaker-")]
-        return explained(answer, returned, self._pace.summary(explaining.summary))
+        figures = explaining.summary
+        return explained(answer, returned, figures["records"], self._pace.summary(figures, explaining.engine))
 
     async def _predict(self) -> Answer:
         """Ask for what the client has asked for, in its words; raises Ended."""
@@ -114,76 +125,120 @@ class Run:
         key = (asked.region, asked.endpoint, asked.variant, asked.config, asked.explainer)
         size = self._tools.tuning.of(key, most_records)
         self._pace.begin(explaining)
-        while not size.is_known and (batch := explaining.batch(size.rows)) is not None:
-            await self._ask_for(explaining, size, batch)  # alone, until one has gone well
-        tasks = [
-            asyncio.ensure_future(self._ask_on(explaining, size)) for _ in range(self._tools.parallel(asked.instances))
-        ]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        while not size.is_known and (batch := await self._batch(explaining, size)) is not None:
+            call = Call(batch)
+            await self._make(call)  # alone, until one has gone well
+            await self._take(explaining, size, call)
+        number = self._tools.parallel(asked.instances)
+        await _all(self._ask_on(explaining, size) for _ in range(number))
         await self._solve(explaining)
 
     async def _ask_on(self, explaining: Explaining, size: BatchSize) -> None:
-        while (batch := explaining.batch(size.rows)) is not None:
-            await self._ask_for(explaining, size, batch)
+        """Ask for one batch after the other.
 
-    async def _ask_for(self, explaining: Explaining, size: BatchSize, batch: Batch) -> None:
+        While the model works on one, the answer to the one before is read, and the one after is written.
+        """
+        before: Call | None = None
+        batch = await self._batch(explaining, size)
+        while batch is not None or before is not None:
+            call = None if batch is None else Call(batch)
+            making = None if call is None else asyncio.ensure_future(self._make(call))
+            try:
+                if call is not None:
+                    await call.is_sent.wait()
+                if before is not None:
+                    await self._take(explaining, size, before)
+                batch = await self._batch(explaining, size)
+                if making is not None:
+                    await making
+            finally:
+                if making is not None:
+                    making.cancel()
+            before = call
+
+    async def _make(self, call: Call) -> None:
+        """Ask for a batch; raises Ended and NoGatewayError."""
         began = self._tools.clock()
         fields = tuple(field for field in self._asked.fields if field[0] != OF_REQUEST)
-        answer = await self._post(fields, batch.body)
-        self._pace.asked(batch.size)
+        try:
+            call.answer = await self._post(fields, call.batch.body, call.is_sent.set)
+        finally:
+            call.is_sent.set()
+        call.took_s = self._tools.clock() - began
+        self._pace.asked(call.batch.size)
+
+    async def _take(self, explaining: Explaining, size: BatchSize, call: Call) -> None:
+        """Take the answer to a batch, or have it asked for in smaller ones; raises Ended and ExplanationError."""
+        batch, answer = call.batch, call.answer
+        assert answer is not None
         if answer.outcome == b"failed" or not 200 <= answer.status < 300:
             if not size.failed(batch.size):
                 raise Ended(_synthetic_failed(answer, batch.size))
             explaining.give_back(batch)
             return
         try:
-            await _aside(len(answer.body), explaining.take, batch, answer.content_type, answer.body)
+            scores = await _aside(len(answer.body), explaining.read, batch, answer.content_type, answer.body)
         except CountError:
             if not size.failed(batch.size):
                 raise
             explaining.give_back(batch)
             return
-        size.went_well(batch.size, self._tools.clock() - began)
+        explaining.take(batch, scores)
+        size.went_well(batch.size, call.took_s)
         await self._solve(explaining)
         if (late := self._pace.cannot_fit()) is not None:
             raise Ended(late)
 
+    async def _batch(self, explaining: Explaining, size: BatchSize) -> Batch | None:
+        """Give the next rows to ask for; coalitions of many players are drawn aside, where nobody waits for it."""
+        while (source := explaining.undrawn()) is not None:
+            async with self._tools.solving:
+                if not source.is_drawn:
+                    await asyncio.to_thread(source.draw)
+        return explaining.batch(size.rows)
+
     async def _solve(self, explaining: Explaining) -> None:
         for source in explaining.solvable():
-            if source.is_being_solved:
-                continue
-            source.is_being_solved = True
-            await self._solve_one(explaining, source)
-
-    async def _solve_one(self, explaining: Explaining, source: RecordSource) -> None:
-        if source.players <= MANY_PLAYERS:
-            explaining.solve(source)
-            return
-        async with self._tools.solving:
-            await asyncio.to_thread(explaining.solve, source)
+            if source.players < MANY_PLAYERS:
+                explaining.solve(source)
+            else:
+                async with self._tools.solving:
+                    await asyncio.to_thread(explaining.solve, source)
 
     # The gateway
 
-    async def _post(self, fields: tuple[tuple[bytes, bytes], ...], body: bytes) -> Answer:
+    async def _post(
+        self, fields: tuple[tuple[bytes, bytes], ...], body: bytes, sent: Callable[[], None] | None = None
+    ) -> Answer:
         """Ask an instance through the gateway; raises Ended when the variant is served under that config no more."""
         left = b"%.3f" % max(self._pace.left_s() * MARGIN, 0.001)
         own = ((b"x-hostmaker-request-id", self._asked.ident), (b"x-hostmaker-limit-s", left))
         gateway = self._tools.gateway(self._asked.gateway)
         with self._pace.asking():
-            answer = await gateway.post(self._target, (*fields, *own), body)
-        if answer.outcome == b"moved":
-            raise Ended(Told("moved"))
-        return answer
+            answer = await gateway.post(self._target, (*fields, *own), body, sent)
+        match answer.outcome:
+            case b"moved":
+                raise Ended(Told("moved"))
+            case b"answered" | b"failed":
+                return answer
+        text = answer.body[:LONGEST_SHOWN].decode(errors="replace")
+        raise NoGatewayError(f"the gateway answers {answer.status}: {text}")  # it has as many connections as may be
 
     def _late(self) -> Told:
         if self._explaining is None or not self._explaining.rows:  # the model has not answered the request itself
             return failed(b"timed out", b"")
         return self._pace.late()
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do them at once; the first one that raises ends all, and nothing of them goes on."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _synthetic_failed(answer: Answer, size: int) -> Told:

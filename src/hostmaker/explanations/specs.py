@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -18,18 +18,19 @@ class Specs:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._known: OrderedDict[str, Prepared] = OrderedDict()
-        self._lock = threading.Lock()  # requests read in threads
 
-    def read(self, digest: str) -> Prepared:
+    async def get(self, digest: str) -> Prepared:
         """Give an explainer, ready to explain; raises OSError and ValueError."""
-        with self._lock:
-            prepared = self._known.get(digest)
+        prepared = self._known.get(digest)
         if prepared is None:
-            kept = json.loads((self._directory / f"{digest}.json").read_text())
-            prepared = prepare(kept["config"], kept["baseline"])
-        with self._lock:
-            self._known[digest] = prepared
-            self._known.move_to_end(digest)
-            if len(self._known) > MOST:
-                self._known.popitem(last=False)
+            prepared = await asyncio.to_thread(self._read, digest)
+        self._known[digest] = prepared
+        self._known.move_to_end(digest)
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
         return prepared
+
+    def _read(self, digest: str) -> Prepared:
+        """Read one; what cuts texts is loaded then, too, which may take a second."""
+        kept = json.loads((self._directory / f"{digest}.json").read_text())
+        return prepare(kept["config"], kept["baseline"])

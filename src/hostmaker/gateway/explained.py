@@ -162,7 +162,7 @@ class Explained:
 
     def _pass_on(self, fields: list[bytes], told: dict[bytes, bytes], body: bytes) -> None:
         """Answer with the explanation."""
-        self._count(code=200)
+        self._count(records=_number(told.get(b"x-hostmaker-records")) or 0)
         further = self._choice.variant.field
         if (how := told.get(b"x-hostmaker-explanation")) is not None:
             further += b"x-hostmaker-explanation: %b\r\n" % how
@@ -203,17 +203,19 @@ class Explained:
         self._count(failure=failure)
         self._turns.answer_error(error, self._choice.variant.field)
 
-    def _count(self, code: int = 0, failure: Failure | None = None) -> None:
-        """Write the one record: the time in calls of the model, and all other time."""
+    def _count(self, code: int = 0, failure: Failure | None = None, records: int | None = None) -> None:
+        """Write the one record: the time in calls of the model, and all other time. `records` were explained."""
         if self._is_counted:
             return
         self._is_counted = True
         meter, began = self._shared.meter, self._asked.began
         sent = max(began, meter.clock() - self._model_us / 1e6)
-        if failure is None:
-            meter.answered(self._choice, code, began, sent)
-        else:
+        if failure is not None:
             meter.failed(self._choice, failure, began, sent)
+        elif records is not None:
+            meter.explained(self._choice, began, sent, records)
+        else:
+            meter.answered(self._choice, code, began, sent)
 
     # The client
 

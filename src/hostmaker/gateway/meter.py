@@ -19,6 +19,7 @@ from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.table import Endpoint, P, Variant
 from hostmaker.kit.ring import (
     BROKE_OFF,
+    EXPLAINED,
     FAILED,
     MOST_U16,
     STREAMED,
@@ -104,6 +105,10 @@ class Meter(Generic[P]):
         """Count a streamed invocation that was answered 2xx, and perhaps broke off later."""
         flags = TIMED | STREAMED | (BROKE_OFF | FAILED if broke_off else 0)
         self.answered(choice, 200, began, sent, first, flags)
+
+    def explained(self, choice: Choice[P], began: float, sent: float, records: int) -> None:
+        """Count an invocation that an explainer has answered, with explanations of so many records."""
+        self.answered(choice, 200, began, sent, sent + records / 1e6, TIMED | EXPLAINED)
 
     def left(self, choice: Choice[P], began: float) -> None:
         """Count an invocation whose client is gone."""

@@ -25,8 +25,8 @@ PAGE = 4096
 SHAPE = struct.Struct("<8sIII")  # magic, capacity, bytes of a record, bytes of the area of names
 NAMES_CELL, HEAD_CELL = 8, 16  # of the header as 64-bit numbers: bytes of names, records that were ever appended
 
-# Platform time (Unix seconds); key of the name; model, overhead and first chunk in microseconds; status; instances;
-# flags; lap.
+# Platform time (Unix seconds); key of the name; model, overhead and first chunk in microseconds (of what was explained:
+# how many records were); status; instances; flags; lap.
 RECORD = struct.Struct("<dIfffHHHH")
 WIDTH, PACK_INTO = RECORD.size, RECORD.pack_into  # found once: an invocation pays for each look-up
 Record: TypeAlias = tuple[float, int, float, float, float, int, int, int, int]
@@ -40,6 +40,7 @@ FAILED = 2  # the model gave no 2xx: another status, a broken connection, an ans
 STREAMED = 4
 BROKE_OFF = 8  # a stream that broke after its first byte
 UNROUTED = 16  # no instance was in service: it never was a model's
+EXPLAINED = 32  # the first chunk's time is none, but the number of records that were explained
 
 
 class RingError(Exception):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from hostmaker.domain.metric import Datum, Series, Summary
-from hostmaker.kit.ring import BROKE_OFF, FAILED, STREAMED, TIMED, UNROUTED, Record
+from hostmaker.kit.ring import BROKE_OFF, EXPLAINED, FAILED, STREAMED, TIMED, UNROUTED, Record
 from hostmaker.telemetry.cell import Cell
 
 NAMESPACE = "AWS/SageMaker"
@@ -18,6 +18,7 @@ INVOCATIONS, PER_INSTANCE = "Invocations", "InvocationsPerInstance"
 CLIENT_ERRORS, SERVER_ERRORS = "Invocation4XXErrors", "Invocation5XXErrors"
 MODEL_ERRORS, MID_STREAM_ERRORS = "InvocationModelErrors", "MidStreamErrors"
 MODEL_LATENCY, OVERHEAD_LATENCY, FIRST_CHUNK = "ModelLatency", "OverheadLatency", "FirstChunkLatency"
+EXPLANATIONS = "ExplanationsPerInstance"
 UNITS = {MODEL_LATENCY: "Microseconds", OVERHEAD_LATENCY: "Microseconds", FIRST_CHUNK: "Microseconds"}
 COUNTED_FOR_EVER = (
     INVOCATIONS, CLIENT_ERRORS, SERVER_ERRORS, MODEL_ERRORS, MID_STREAM_ERRORS, MODEL_LATENCY, OVERHEAD_LATENCY,
@@ -62,7 +63,7 @@ class Counted:
 class _Second:
     """The invocations of one target that ended in one second."""
 
-    __slots__ = ("all", "client", "failed", "firsts", "instances", "latencies", "model", "overheads", "server", "streams", "torn")  # noqa: E501  # fmt: skip
+    __slots__ = ("all", "client", "explained", "failed", "firsts", "instances", "latencies", "model", "overheads", "server", "streams", "torn")  # noqa: E501  # fmt: skip
 
     def __init__(self) -> None:
         self.all = self.model = self.client = self.server = self.failed = self.streams = self.torn = 0
@@ -70,6 +71,7 @@ class _Second:
         self.latencies: list[int] = []
         self.overheads: list[int] = []
         self.firsts: list[int] = []
+        self.explained: Multiset[float] = Multiset()
 
     def count(self, record: Record) -> None:
         _, _, model_us, overhead_us, first_us, status, instances, flags, _ = record
@@ -89,6 +91,8 @@ class _Second:
                 self.server += 1
             elif status >= 400:
                 self.client += 1
+        if flags & EXPLAINED:
+            self.explained[round(first_us) / max(1, instances)] += 1
         if flags & STREAMED:
             self.streams += 1
             self.torn += flags & BROKE_OFF != 0
@@ -104,6 +108,7 @@ class _Second:
         yield MODEL_LATENCY, _of(Multiset(self.latencies))
         yield OVERHEAD_LATENCY, _of(Multiset(self.overheads))
         yield FIRST_CHUNK, _of(Multiset(self.firsts))
+        yield EXPLANATIONS, _of(self.explained)
         yield MID_STREAM_ERRORS, _of({0.0: self.streams - self.torn, 1.0: self.torn})
 
 

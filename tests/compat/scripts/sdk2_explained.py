@@ -1,4 +1,4 @@
-"""SageMaker SDK 2: an endpoint with an explainer, made by the SDK's own classes; explanations read by its deserializer."""
+"""SageMaker SDK 2: an endpoint with an explainer, by the SDK's own classes; explanations read by its deserializer."""
 
 import tarfile
 
