@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import random
+import signal
 import socket
 import sys
 import time
@@ -118,7 +119,8 @@ def _run(program: Program, writing: int) -> None:
 
 
 def _begin_anew(program: Program) -> None:
-    """Have this process's own variables, arguments and chance."""
+    """Have this process's own signals, variables, arguments and chance."""
+    _take_signals_as_python_does()
     os.environ.clear()
     os.environ.update(program.env)
     # Those first that name its directory: by them the keeper knows what belongs to an instance that has ended.
@@ -130,6 +132,13 @@ def _begin_anew(program: Program) -> None:
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
+
+
+def _take_signals_as_python_does() -> None:
+    """Do what an interpreter does as it starts: else whoever hangs up while an answer is written ends us by SIGPIPE."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

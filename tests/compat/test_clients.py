@@ -23,6 +23,7 @@ SCRIPTS = [
     ("sagemaker-2", "sdk2_formats"),
     ("sagemaker-2", "sdk2_variants"),
     ("sagemaker-2", "sdk2_options"),
+    ("sagemaker-2", "sdk2_explained"),
     ("sagemaker-2", "sdk2_xgboost"),
     ("sagemaker-2", "sdk2_pytorch"),
     ("sagemaker-2", "sdk2_refused"),

@@ -137,8 +137,9 @@ def create_config(
     variant: Mapping[str, Any] | None = None,
     container: Mapping[str, Any] | None = None,
     files: Mapping[str, str | bytes] | None = None,
+    explainer: Mapping[str, Any] | None = None,
 ) -> None:
-    """Create model and config of one name; `client` gives boto3's clients."""
+    """Create model and config of one name; `client` gives boto3's clients, `explainer` is the config's."""
     sagemaker = client("sagemaker")
     url = upload(client, f"{name}/model.tar.gz", {"code/inference.py": script, **(files or {})})
     environment = {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
@@ -149,7 +150,8 @@ def create_config(
     )
     wanted = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
     config = [{**wanted, "InitialInstanceCount": count, **(variant or {})}]
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=config)
+    given = {"ExplainerConfig": explainer} if explainer else {}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=config, **given)
 
 
 def put_error_alarm(cloudwatch: Any, name: str, endpoint: str, config: str, **changes: Any) -> None:

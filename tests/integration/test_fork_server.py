@@ -23,7 +23,8 @@ def model_fn(d):
 def transform_fn(model, body, content_type, accept):
     told = {"model": model, "ppid": os.getppid(), "environ": dict(os.environ), "path": sys.path, "argv": sys.argv,
             "modules": [name for name in ("numpy", "json") if name in sys.modules], "cwd": os.getcwd(),
-            "fds": sorted(os.listdir("/proc/self/fd")), "sid": os.getsid(0)}
+            "fds": sorted(os.listdir("/proc/self/fd")), "sid": os.getsid(0),
+            "signals": [line for line in open("/proc/self/status") if line.startswith(("SigIgn", "SigCgt", "SigBlk"))]}
     return json.dumps(told), "application/json"
 """
 
@@ -91,6 +92,7 @@ def test_what_is_forked_is_as_if_started(keeper: Keeper, tmp_path: Path) -> None
     assert told[0]["environ"].keys() == told[2]["environ"].keys()
     assert [each["cwd"] for each in told] == [str(one), str(other), str(plain)]
     assert [each["sid"] for each in told] == pids
+    assert told[0]["signals"] == told[1]["signals"] == told[2]["signals"]
     assert told[0]["path"] == [path.replace("/plain/", "/one/") for path in told[2]["path"]]
     assert told[0]["argv"][1:] == [word.replace("/plain", "/one") for word in told[2]["argv"][1:]]
     shown = [Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0") for pid in pids]
@@ -103,6 +105,24 @@ def test_what_is_forked_is_as_if_started(keeper: Keeper, tmp_path: Path) -> None
         assert keeper.ask(op="stop", directory=str(directory), grace_s=5) == {"ok": True}
         assert exit_of(directory)["code"] == 0
         wait_until(lambda pid=pid: not alive(pid))
+
+
+def test_whoever_hangs_up_while_an_answer_is_written_ends_nothing(keeper: Keeper, tmp_path: Path) -> None:
+    warm(keeper, "json")
+    large = (
+        "def model_fn(d): pass\ndef transform_fn(model, body, content_type, accept): return b'x' * (1 << 24), 'a/b'\n"
+    )
+    pid = start(keeper, tmp_path / "one", script=large)["pid"]
+    wait_until(lambda: (tmp_path / "one" / "s.sock").exists())
+    for _ in range(3):
+        talk = Talk(tmp_path / "one" / "s.sock")
+        talk.send(request())
+        talk.close()
+    talk = Talk(tmp_path / "one" / "s.sock")
+    talk.send(request())
+    assert talk.reply().status == 200
+    talk.close()
+    assert alive(pid)
 
 
 def test_the_end_of_a_fork_server_harms_nobody(keeper: Keeper, tmp_path: Path) -> None:
