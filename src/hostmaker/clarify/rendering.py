@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from hostmaker.clarify.text import Unit
 
 PLACE = "$features"
 GROUP = 8
+MOST_TABLES = 32 << 20  # bytes of a record's tables; what would take more of it is written when it is wanted
 
 Masks = npt.NDArray[np.bool_]
 Packed = npt.NDArray[np.uint8]
@@ -52,25 +54,30 @@ class Layout:
 
     def write(self, cells: Sequence[Cell], is_text: Sequence[bool]) -> bytes:
         """Write a record as it is, without the end of its line."""
-        written = [self._cell(cell, quoted) for cell, quoted in zip(cells, is_text, strict=True)]
+        is_alone = len(cells) == 1
+        written = [self._cell(cell, quoted, is_alone) for cell, quoted in zip(cells, is_text, strict=True)]
         return f"{self.before}{','.join(written)}{self.after}".encode()
 
-    def _cell(self, cell: Cell, is_text: bool) -> str:
-        return csv_cell(cell, quoted=is_text) if self.kind is MimeType.CSV else json_cell(cell)
+    def _cell(self, cell: Cell, is_text: bool, is_alone: bool) -> str:
+        if self.kind is MimeType.CSV:
+            return csv_cell(cell, quoted=is_text or (is_alone and not cell.text))  # an empty line may be none
+        return json_cell(Cell(cell.text, Kind.STRING) if is_text else cell)
 
     def pieces(self, features: Sequence[Feature], baseline: Sequence[Cell]) -> Pieces:
         """Give a record as players, against one baseline record."""
         parts: list[str | tuple[str, str]] = [self.before]
+        is_alone = len(baseline) == 1
         for index, (feature, other) in enumerate(zip(features, baseline, strict=True)):
             if index:
                 parts.append(",")
             is_text = feature.units is not None
             if feature.is_fixed:
-                parts.append(self._cell(feature.cell, is_text))
+                parts.append(self._cell(feature.cell, is_text, is_alone))
             elif feature.units:
                 parts += self._text(feature.cell.text, feature.units, other.text)
             else:
-                parts.append((self._cell(other, is_text), self._cell(feature.cell, is_text)))
+                without, own = (self._cell(each, is_text, is_alone) for each in (other, feature.cell))
+                parts.append((without, own))
         parts.append(self.after)
         return Pieces(parts)
 
@@ -113,19 +120,17 @@ class Pieces:
                 fixed = b""
         self._end = fixed
         self.most_bytes = sum(max(map(len, ways)) for ways in self._ways) + len(fixed)
-        self._tables: list[list[bytes]] | None = None
+        self._tables: list[_Ways] | None = None
 
     def rows(self, packed: Packed) -> list[bytes]:
         """Write a record for each row of `packed` masks."""
         if self._tables is None:
-            self._tables = [_table(self._ways[at : at + GROUP]) for at in range(0, len(self._ways), GROUP)]
-            self._tables[-1] = [each + self._end for each in self._tables[-1]]
+            groups = [self._ways[at : at + GROUP] for at in range(0, len(self._ways), GROUP)]
+            ends = [b""] * (len(groups) - 1) + [self._end]
+            most = MOST_TABLES // len(groups)
+            self._tables = [_table(group, end, most) for group, end in zip(groups, ends, strict=True)]
         columns = [[table[at] for at in packed[:, k].tolist()] for k, table in enumerate(self._tables)]
         return columns[0] if len(columns) == 1 else [b"".join(row) for row in zip(*columns, strict=True)]
-
-    def forget(self) -> None:
-        """Give the tables' memory back."""
-        self._tables = None
 
 
 def pack(masks: Masks) -> Packed:
@@ -133,9 +138,31 @@ def pack(masks: Masks) -> Packed:
     return np.packbits(masks, axis=1, bitorder="little")
 
 
-def _table(ways: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
-    """Write all coalitions of at most eight players; that of number n has player i where bit i of n is set."""
+class _Ways(Protocol):
+    """All coalitions of at most eight players as they are written; that of number n has player i if bit i is set."""
+
+    def __getitem__(self, number: int, /) -> bytes:
+        """Give one."""
+        ...
+
+
+class _Written:
+    """Those that are written when they are asked for, for players with long texts."""
+
+    def __init__(self, ways: Sequence[tuple[bytes, bytes]], end: bytes) -> None:
+        self._ways = ways
+        self._end = end
+
+    def __getitem__(self, number: int, /) -> bytes:
+        """Write one."""
+        return b"".join(each[number >> at & 1] for at, each in enumerate(self._ways)) + self._end
+
+
+def _table(ways: Sequence[tuple[bytes, bytes]], end: bytes, most: int) -> _Ways:
+    """Write all coalitions of at most eight players; beyond so many bytes, have them written when they are wanted."""
+    if sum(max(map(len, each)) for each in ways) + len(end) << len(ways) > most:
+        return _Written(ways, end)
     table = [b""]
     for without, own in ways:
         table = [each + without for each in table] + [each + own for each in table]
-    return table
+    return [each + end for each in table] if end else table

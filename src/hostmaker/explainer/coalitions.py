@@ -66,7 +66,9 @@ def coalitions(players: int, number: int, chance: np.random.Generator) -> Coalit
 
 def _all(players: int) -> Coalitions:
     numbers = np.arange(1, 2**players - 1, dtype=np.int64)
-    masks = (numbers[:, None] >> np.arange(players)) & 1 == 1
+    masks = np.empty((len(numbers), players), dtype=bool)
+    for player in range(players):  # one by one: as numbers they would take eight times the memory
+        masks[:, player] = numbers >> player & 1
     sizes = masks.sum(axis=1)
     weights = np.array([0.0, *((players - 1) / (math.comb(players, s) * s * (players - s)) for s in range(1, players))])
     return Coalitions(masks, weights[sizes], is_exact=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 
@@ -41,7 +42,8 @@ class Game:
 class Games:
     """Games by their numbers of players, drawn when they are first needed, and remembered.
 
-    With a seed, one of these may serve for ever. `most_cells`: players times coalitions that are remembered at once.
+    With a seed, one of these may serve for ever, and many threads. `most_cells`: players times coalitions that are
+    remembered at once.
     """
 
     def __init__(self, samples: int | None, seed: int | None, most_cells: int = 1 << 24) -> None:
@@ -49,19 +51,24 @@ class Games:
         self._seed = seed
         self._most_cells = most_cells
         self._known: OrderedDict[int, Game] = OrderedDict()
+        self._lock = Lock()
 
     def of(self, players: int) -> Game:
         """Give the game of so many players."""
-        game = self._known.get(players)
-        if game is None:
-            game = self._known[players] = draw(players, self._samples, self._seed)
-            while (
-                len(self._known) > 1
-                and sum(each.players * each.size for each in self._known.values()) > self._most_cells
-            ):
+        with self._lock:
+            game = self._known.get(players)
+        if game is None:  # drawn where nobody waits for it; with a seed, twice is the same
+            game = draw(players, self._samples, self._seed)
+        with self._lock:
+            game = self._known.setdefault(players, game)
+            self._known.move_to_end(players)
+            while len(self._known) > 1 and sum(map(_cells, self._known.values())) > self._most_cells:
                 self._known.popitem(last=False)
-        self._known.move_to_end(players)
         return game
+
+
+def _cells(game: Game) -> int:
+    return game.players * game.size
 
 
 def draw(players: int, samples: int | None, seed: int | None) -> Game:
