@@ -35,6 +35,7 @@ CONSTANT = {"`true`": True, "`false`": False}
 MOST_CELLS = 1 << 27  # players times coalitions of one record: 128 MiB of masks
 MOST_VALUES = 50_000_000  # scores of one record's synthetic ones: 400 MB
 MANY_PLAYERS = 256  # whose coalitions and equations take long
+MANY_CELLS = 1 << 20  # players times coalitions that do
 MOST_STEPS = 10_000_000  # of EnableExplanations, over all records: some ten seconds
 MOST_ANSWER = 6_291_456  # InvokeEndpoint page, "Body"
 # Bytes of an answer: a feature without its numbers, a unit of text beside the first one, a number with its comma.
@@ -292,7 +293,12 @@ def _too_long(size: int, how: str = "") -> ExplanationError:
 
 
 def _takes_long_to_draw(source: Source) -> bool:
-    return not source.is_drawn and isinstance(source, RecordSource) and source.players >= MANY_PLAYERS
+    return not source.is_drawn and isinstance(source, RecordSource) and takes_long(source)
+
+
+def takes_long(source: RecordSource) -> bool:
+    """Tell whether its coalitions and equations take long enough for others to notice."""
+    return source.players >= MANY_PLAYERS or source.players * source.size >= MANY_CELLS
 
 
 def _type(value: Json) -> str:

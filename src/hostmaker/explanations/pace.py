@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from hostmaker.clarify.explaining import Explaining
-from hostmaker.explanations.asking import Told, model_error
+from hostmaker.explanations.asking import Told, failed, model_error
 
 LOOKED_AT = 0.1  # of the time must be over, before anything is said of the rest
 HOPELESS = 2.0  # times the time that is left: what needs more is given up at once
@@ -22,6 +22,8 @@ class Pace:
         self._explaining: Explaining | None = None
         self._under_way = 0
         self._since = 0.0
+        self._went_well = 0
+        self._first_at, self._first_rows = 0.0, 0  # when the first request had gone well, and of how many rows
         self.model_s = 0.0  # in which at least one call was under way
         self.calls = 0
         self.largest = 0
@@ -54,12 +56,15 @@ class Pace:
         self.largest = max(self.largest, rows)
 
     def cannot_fit(self) -> Told | None:
-        """Give the error when the rest certainly takes longer than there is time."""
+        """Give the error when the rest certainly takes longer than there is time; to be asked after each answer."""
         explaining, now = self._explaining, self._clock()
         assert explaining is not None
-        if now - self._began < LOOKED_AT * self._limit_s or not explaining.asked:
+        self._went_well += 1
+        if self._went_well == 1:  # alone, perhaps after some that failed, and of a model that was not warm
+            self._first_at, self._first_rows = now, explaining.asked
+        if self._went_well == 1 or now - self._began < LOOKED_AT * self._limit_s:
             return None
-        rest = (explaining.rows - explaining.asked) * self._each_s(explaining)
+        rest = (explaining.rows - explaining.asked) * self._least_each_s(explaining)
         if rest < HOPELESS * max(self.left_s(), 0.0):
             return None
         fits = f"would take some {rest + now - self._began:.0f} s, and {self._limit_s:.3g} s are allowed"
@@ -67,7 +72,8 @@ class Pace:
 
     def late(self) -> Told:
         """Give the error of one whose time is over."""
-        assert self._explaining is not None
+        if self._explaining is None:  # nothing synthetic has been asked for
+            return failed(b"timed out", b"")
         text = f"Explanation did not finish within {self._limit_s:.3g} s {self._so_far(self._explaining)}"
         return model_error(504, text.encode())
 
@@ -78,6 +84,12 @@ class Pace:
         times = {"model-ms": f"{self.model_s * 1e3:.1f}", "own-ms": f"{own * 1e3:.1f}"}
         texts = {"text": engine} if engine is not None else {}
         return ", ".join(f"{name}={value}" for name, value in {**told, **times, **texts}.items())
+
+    def _least_each_s(self, explaining: Explaining) -> float:
+        """Give the seconds for a row since the first answer, as if the calls under way had come back."""
+        rows = explaining.asked - self._first_rows
+        rows += self._under_way * rows // (self._went_well - 1)
+        return (self._clock() - self._first_at) / max(rows, 1)
 
     def _each_s(self, explaining: Explaining) -> float:
         return (self._clock() - self._synthetic_from) / max(explaining.asked, 1)
