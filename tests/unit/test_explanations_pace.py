@@ -60,6 +60,14 @@ def test_a_model_that_had_to_warm_up_is_not_held_to_it() -> None:
     assert days.answers(1, 250, 0.1) == [False]
 
 
+def test_time_that_is_not_the_models_does_not_count() -> None:
+    days = Days(rows=10_000, limit_s=60)
+    days.begin()
+    assert days.answers(1, 1, 0.1) == [False]
+    days.now += 20  # in which coalitions were drawn
+    assert days.answers(1, 500, 0.1) == [False]
+
+
 def test_what_is_hopeless_is_said_with_the_second_answer() -> None:
     days = Days(rows=10_000, limit_s=60)
     days.begin()

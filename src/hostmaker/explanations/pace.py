@@ -23,7 +23,7 @@ class Pace:
         self._under_way = 0
         self._since = 0.0
         self._went_well = 0
-        self._first_at, self._first_rows = 0.0, 0  # when the first request had gone well, and of how many rows
+        self._first_s, self._first_rows = 0.0, 0  # what the first request that went well had come to
         self.model_s = 0.0  # in which at least one call was under way
         self.calls = 0
         self.largest = 0
@@ -61,7 +61,7 @@ class Pace:
         assert explaining is not None
         self._went_well += 1
         if self._went_well == 1:  # alone, perhaps after some that failed, and of a model that was not warm
-            self._first_at, self._first_rows = now, explaining.asked
+            self._first_s, self._first_rows = self._busy_s(), explaining.asked
         if self._went_well == 1 or now - self._began < LOOKED_AT * self._limit_s:
             return None
         rest = (explaining.rows - explaining.asked) * self._least_each_s(explaining)
@@ -86,10 +86,14 @@ class Pace:
         return ", ".join(f"{name}={value}" for name, value in {**told, **times, **texts}.items())
 
     def _least_each_s(self, explaining: Explaining) -> float:
-        """Give the seconds for a row since the first answer, as if the calls under way had come back."""
+        """Give the model's seconds for a row since the first answer, as if the calls under way had come back."""
         rows = explaining.asked - self._first_rows
         rows += self._under_way * rows // (self._went_well - 1)
-        return (self._clock() - self._first_at) / max(rows, 1)
+        return (self._busy_s() - self._first_s) / max(rows, 1)
+
+    def _busy_s(self) -> float:
+        """Give the seconds in which any call was under way, until now."""
+        return self.model_s + (self._clock() - self._since if self._under_way else 0.0)
 
     def _each_s(self, explaining: Explaining) -> float:
         return (self._clock() - self._synthetic_from) / max(explaining.asked, 1)
