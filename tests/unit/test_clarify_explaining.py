@@ -432,3 +432,32 @@ def test_a_model_that_changes_the_number_of_its_answers_is_told_on() -> None:
         explaining.read(batch, "text/csv", b"0.5,1\n0.5,1\n0.5,1")
     explaining.take(batch, explaining.read(batch, "text/csv", b"0.5\n0.5\n0.5"))
     assert [source.index for source in explaining.solvable()] == [0]
+
+
+def test_no_answer_is_worked_for_that_would_be_too_long() -> None:
+    model = Recording(lambda body: ("text/csv", b"0,0,0,0\n" * (body.count(b"\n") + 1)))
+    many = "\n".join(["1"] * 160_000)
+    with pytest.raises(ExplanationError, match="has at least 6560000 bytes, an answer has at most 6291456") as told:
+        explain(prepared("0"), many, model)
+    assert (told.value.status, model.bodies) == (413, [])
+    with pytest.raises(ExplanationError, match="has at least 6625000 bytes"):  # four scores each, which the model says
+        explain(prepared("0"), "\n".join(["1"] * 125_000), model)
+    assert len(model.bodies) == 1
+
+
+def test_numbers_of_scores_and_units_that_no_answer_has_room_for_are_told_before_memory_is_taken() -> None:
+    of = prepared('"-"', NumberOfSamples=2, TextConfig={"Language": "en", "Granularity": "token"})
+    model = Recording(lambda body: ("text/csv", ",".join("0" * 100_000).encode()))
+    with pytest.raises(ExplanationError, match="has at least"):
+        explain(of, '"' + "a " * 100 + '"', model)
+    assert len(model.bodies) == 1
+
+
+def test_a_long_baseline_costs_a_record_of_one_feature_nothing() -> None:
+    model = csv_model(lambda record: float(record[0]))
+    (first, second) = shap(explain(prepared("1\n" * 999 + "3"), "1\n2", model, most_rows=1000))
+    assert [body.count(b"\n") + 1 for body in model.bodies] == [2, 1000]
+    assert [each[0]["attributions"][0]["attribution"] for each in (first, second)] == [
+        [pytest.approx(1 - 1.002)],
+        [pytest.approx(2 - 1.002)],
+    ]

@@ -10,6 +10,7 @@ class ExplanationError(Exception):
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+        # What it shows may have halves of surrogate pairs, which JSON can name and nobody can send.
+        self.message = message.encode(errors="backslashreplace").decode()
         self.status = status
-        self.message = message
+        super().__init__(self.message)

@@ -21,11 +21,11 @@ from functools import partial
 from hostmaker.clarify.answer import answer, nothing_explained
 from hostmaker.clarify.errors import ExplanationError
 from hostmaker.clarify.expression import EvaluationError, Expression, Steps
-from hostmaker.clarify.outputs import FOREIGN
+from hostmaker.clarify.outputs import FOREIGN, CountError
 from hostmaker.clarify.prepared import CLIENT, Prepared, Records
 from hostmaker.clarify.records import Kind
 from hostmaker.clarify.rendering import Feature, Layout
-from hostmaker.clarify.scores import CountError, Floats
+from hostmaker.clarify.scores import Floats
 from hostmaker.clarify.sources import BaselineSource, Batch, Explained, RecordSource, Source, Span, fitting, too_long
 from hostmaker.explainer.game import size_of
 from hostmaker.kit.json_value import Json
@@ -37,6 +37,10 @@ MOST_VALUES = 50_000_000  # scores of one record's synthetic ones: 400 MB
 MANY_PLAYERS = 256  # whose coalitions and equations take long
 MOST_STEPS = 10_000_000  # of EnableExplanations, over all records: some ten seconds
 MOST_ANSWER = 6_291_456  # InvokeEndpoint page, "Body"
+# Bytes of an answer: a feature without its numbers, a unit of text beside the first one, a number with its comma.
+LEAST_FEATURE = len('{"attributions":[{"attribution":[]}]}')
+LEAST_UNIT = len('{"attribution":[],"description":{"partial_text":"","start_idx":0}}')
+LEAST_NUMBER = len("0.0,")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Explaining:
         self._unsolved: dict[int, RecordSource] = {}
         self._baseline: BaselineSource | None = None
         self._labels: tuple[str, ...] | None = None
-        self._scores = 0
+        self._scores = self._least = 0
         self._predictions = ("", b"")
         self.is_cancelled = False
         self.rows = self.asked = 0  # synthetic records: all, and those with scores
@@ -83,6 +87,8 @@ class Explaining:
                 if self._constant:
                     raise
                 self._trouble = error  # of no interest unless something is to be explained
+        if self._constant:
+            self._expect(len(self._records) * prepared.width, LEAST_FEATURE, 1)
 
     # The model's answer to what the client has sent
 
@@ -133,28 +139,38 @@ class Explaining:
         is_text = prepared.is_text
         self._baseline = BaselineSource([layout.write(row, is_text) for row in prepared.baseline])
         self._spans.append(Span(self._baseline, 0, 0, len(prepared.baseline)))
+        rows = len(prepared.baseline)
+        self._least = 0
+        self._expect(len(chosen) * prepared.width, LEAST_FEATURE, whole.shape[1])
         for index in chosen:
             features = tuple(self._features(index, layout))
             source = self._sources[index] = self._unsolved[index] = self._source(index, features, layout, whole[index])
-            self._spans += (Span(source, k, 0, source.size) for k in range(len(prepared.baseline)) if source.size)
-        self.rows = sum(span.end - span.begin for span in self._spans)
-        if self.rows > self._limits.rows:
-            text = f"{self.rows} synthetic records are needed for {len(chosen)} records and {len(prepared.baseline)}"
-            raise ExplanationError(CLIENT, f"{text} of the baseline, at most {self._limits.rows} may be. {_LOWER}")
+            rows += source.size * len(prepared.baseline)
+            if rows > self._limits.rows:
+                text = f"More than {self._limits.rows} synthetic records are needed for {len(chosen)} records"
+                raise ExplanationError(CLIENT, f"{text} and {len(prepared.baseline)} of the baseline. {_LOWER}")
+            if source.size:
+                self._spans += (Span(source, block, 0, source.size) for block in range(len(prepared.baseline)))
+        self.rows = rows
+
+    def _expect(self, entries: int, least: int, scores: int) -> None:
+        """Count what the answer has at the least, so that none is worked for that cannot be given."""
+        self._least += entries * (least + LEAST_NUMBER * scores)
+        if self._least > MOST_ANSWER:
+            raise _too_long(self._least, "at least ")
 
     def _features(self, index: int, layout: Layout) -> Iterator[Feature]:
         """Cut a record into features, and texts into their units."""
         prepared = self._prepared
         for at, (cell, is_text) in enumerate(zip(self._records[index], prepared.is_text, strict=True)):
-            is_fixed = all(row[at] == cell for row in prepared.baseline)
+            alike = prepared.alike[at]
             if not is_text:
-                yield Feature(cell, None, is_fixed)
+                yield Feature(cell, None, alike == cell)
                 continue
             if cell.kind is not Kind.STRING and layout.after:
                 raise ExplanationError(CLIENT, f"Record {index}: feature {at} is text by FeatureTypes, and no string")
             assert prepared.units is not None
-            is_fixed = all(row[at].text == cell.text for row in prepared.baseline)
-            yield Feature(cell, prepared.units(cell.text), is_fixed)
+            yield Feature(cell, prepared.units(cell.text), alike is not None and alike.text == cell.text)
 
     def _source(self, index: int, features: tuple[Feature, ...], layout: Layout, whole: Floats) -> RecordSource:
         prepared = self._prepared
@@ -162,11 +178,13 @@ class Explaining:
         if players > self._limits.players:
             text = f"Record {index} has {players} features and units of text to explain, at most {self._limits.players}"
             raise ExplanationError(CLIENT, f"{text} may be: a coarser Granularity gives fewer units")
+        units = sum(len(feature.units) - 1 for feature in features if feature.units)
+        self._expect(units, LEAST_UNIT, len(whole))
         size = size_of(players, prepared.config.samples)
         if size * players > MOST_CELLS or size * len(prepared.baseline) * len(whole) > MOST_VALUES:
             text = f"Record {index}: {size} samples of {players} features, {len(prepared.baseline)} baseline records"
             raise ExplanationError(CLIENT, f"{text} and {len(whole)} scores need too much memory. {_LOWER}")
-        blocks = [partial(layout.pieces, features, row) for row in prepared.baseline]
+        blocks = [partial(layout.pieces, features, row) for row in prepared.baseline] if size else []
         return RecordSource(index, features, blocks, partial(self._games.of, players), size, whole)
 
     # Synthetic records
@@ -205,7 +223,7 @@ class Explaining:
 
     def read(self, batch: Batch, content_type: str, body: bytes) -> Floats:
         """Read the model's answer to a batch; raises CountError and ExplanationError. Changes nothing."""
-        scores = self._prepared.outputs.scores(content_type, body, batch.size)
+        scores = self._prepared.outputs.scores(content_type, body, batch.size, self._scores)
         if scores.shape[1] != self._scores:
             text = f"Model returned {scores.shape[1]} scores for a synthetic record, {self._scores} for the request's"
             raise ExplanationError(FOREIGN, text)
@@ -245,8 +263,7 @@ class Explaining:
 
     def _within(self, given: bytes) -> bytes:
         if len(given) > MOST_ANSWER:
-            text = f"The explanation has {len(given)} bytes, an answer has at most {MOST_ANSWER}"
-            raise ExplanationError(413, f"{text}: explain fewer records in one request")
+            raise _too_long(len(given))
         return given
 
     @property
@@ -267,6 +284,11 @@ class Explaining:
 
 
 _LOWER = "Lower NumberOfSamples or the number of baseline records, or send fewer records"
+
+
+def _too_long(size: int, how: str = "") -> ExplanationError:
+    text = f"The explanation has {how}{size} bytes, an answer has at most {MOST_ANSWER}"
+    return ExplanationError(413, f"{text}: explain fewer records in one request")
 
 
 def _takes_long_to_draw(source: Source) -> bool:

@@ -18,6 +18,13 @@ LONGEST_LITERAL = 1 << 20
 LONGEST_SHOWN = 80
 
 
+class CountError(ExplanationError):
+    """The model has answered with another number of records than it was asked for."""
+
+    def __init__(self, given: int, asked: int) -> None:
+        super().__init__(FOREIGN, f"Model returned {given} records for {asked}; set MaxRecordCount")
+
+
 def mime_type(content_type: str) -> MimeType | None:
     """Give the type of records that a Content-Type names, whatever its parameters; None for any other."""
     name = content_type.partition(";")[0].strip().lower()
@@ -41,10 +48,16 @@ def decoded(body: bytes) -> str:
         raise ExplanationError(FOREIGN, f"The model's output is no UTF-8: {error}") from error
 
 
-def csv_rows(text: str) -> list[list[str]]:
-    """Give the cells of each line that is not empty; raises ExplanationError."""
+def csv_rows(text: str, asked: int | None = None) -> list[list[str]]:
+    """Give the cells of each line that is not empty; raises CountError and ExplanationError.
+
+    `asked`: how many lines there should be, if it is not all in one; None: not known.
+    """
     if '"' not in text:
-        return [line.split(",") for line in text.replace("\r\n", "\n").split("\n") if line]
+        lines = [line for line in text.replace("\r\n", "\n").split("\n") if line]
+        if asked is not None and len(lines) not in (1, asked):
+            raise CountError(len(lines), asked)  # before millions of cells are made of them
+        return [line.split(",") for line in lines]
     try:
         return [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except csv.Error as error:
@@ -67,9 +80,16 @@ def typed(cell: str) -> Json:
     """Give the number that a cell is, if it is finite; else its text."""
     try:
         value = float(cell)
-        return (int(cell) if value.is_integer() and cell.isdigit() else value) if math.isfinite(value) else cell
     except ValueError:
         return cell
+    if not math.isfinite(value) or not is_plain(cell):
+        return cell
+    return int(cell) if value.is_integer() and cell.isdigit() else value
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text has none of what Python alone takes for a part of a number, as in 1_000."""
+    return text.isascii() and "_" not in text
 
 
 def literal(cell: str) -> Json:
@@ -88,18 +108,24 @@ def literal(cell: str) -> Json:
 
 def shown(value: Json) -> str:
     """Give a value as it is shown in a message."""
-    text = value if isinstance(value, str) else repr(value) if isinstance(value, float | int) else _dumped(value)
+    text = value if isinstance(value, str) else _dumped(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def numbers(values: Sequence[Json]) -> list[float] | None:
-    """Give values that all are numbers; None when one is not."""
-    found = [float(each) for each in values if isinstance(each, int | float) and not isinstance(each, bool)]
+    """Give values that all are numbers; None when one is not, or is a whole number beyond all others."""
+    try:
+        found = [float(each) for each in values if isinstance(each, int | float) and not isinstance(each, bool)]
+    except OverflowError:
+        return None
     return found if len(found) == len(values) else None
 
 
 def _dumped(value: Json) -> str:
-    return "null" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):  # of what a cell may hold in Python's form
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def _json(index: int, line: str) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hostmaker.clarify.baseline import feature_types, read_baseline
@@ -23,10 +23,14 @@ CLIENT = 400  # the status of a fault in what the client sends
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`types`: those that the answer tells, None: it tells none. `units`: cuts a text; None: no feature is text."""
+    """`types`: those that the answer tells, None: it tells none. `units`: cuts a text; None: no feature is text.
+
+    `alike` has of each feature what it is in every baseline record, None where it is not the same in all.
+    """
 
     config: ClarifyConfig
     baseline: tuple[tuple[Cell, ...], ...]
+    alike: tuple[Cell | None, ...]
     types: tuple[FeatureType, ...] | None
     units: Callable[[str], tuple[Unit, ...]] | None
     outputs: Outputs
@@ -95,6 +99,7 @@ def prepare(sent: Mapping[str, Json], baseline: str) -> Prepared:
     return Prepared(
         config=config,
         baseline=rows,
+        alike=tuple(_alike(column) for column in zip(*rows, strict=True)),
         types=types,
         units=segmenter(config.text) if config.text is not None else None,
         outputs=Outputs(config),
@@ -103,3 +108,8 @@ def prepare(sent: Mapping[str, Json], baseline: str) -> Prepared:
         seeded=None if config.seed is None else Games(config.samples, config.seed),
         engine=engine(config.text) if config.text is not None else None,
     )
+
+
+def _alike(column: Sequence[Cell]) -> Cell | None:
+    first = column[0]
+    return first if all(cell == first for cell in column) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,10 @@ from hostmaker.clarify.errors import ExplanationError
 from hostmaker.clarify.expression import EvaluationError, compile_expression
 from hostmaker.clarify.outputs import (
     FOREIGN,
+    CountError,
     csv_rows,
     decoded,
+    is_plain,
     json_lines,
     literal,
     numbers,
@@ -29,15 +32,10 @@ from hostmaker.clarify.outputs import (
 )
 from hostmaker.kit.json_value import Json
 
+__all__ = ["CountError", "Floats", "Member", "Outputs"]
+
 Floats = npt.NDArray[np.float64]
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class CountError(ExplanationError):
-    """The model has answered with another number of records than it was asked for."""
-
-    def __init__(self, given: int, asked: int) -> None:
-        super().__init__(FOREIGN, f"Model returned {given} records for {asked}; set MaxRecordCount")
 
 
 class Member:
@@ -66,26 +64,32 @@ class Outputs:
         self._score_member = Member(config.probability_attribute) if config.probability_attribute else None
         self._label_member = Member(config.label_attribute) if config.label_attribute else None
 
-    def records(self, content_type: str, body: bytes, asked: int | None) -> list[Json]:
-        """Give the records of an answer; `asked`: how many there should be, None: not known.
+    def records(self, content_type: str, body: bytes, asked: int | None, width: int | None = None) -> list[Json]:
+        """Give the records of an answer; `asked`: how many there should be, `width`: of how many scores each; or None.
 
-        Raises ExplanationError.
+        Raises CountError and ExplanationError.
         """
         text = decoded(body)
         if output_type(content_type) is MimeType.JSON_LINES:
             return json_lines(text)
-        rows = csv_rows(text)
-        if self._is_one_line_of_many(rows, asked):
+        rows = csv_rows(text, asked)
+        if width in (None, 1) and self._is_one_line_of_many(rows, asked):
             rows = [[cell] for cell in rows[0]]
-        return [[typed(cell) for cell in row] for row in rows]
+        records = cast("list[list[Json]]", rows)
+        for record, row in zip(records, rows, strict=True):  # in its place: there may be millions
+            record[:] = map(typed, row)
+        return cast("list[Json]", records)
 
-    def scores(self, content_type: str, body: bytes, asked: int) -> Floats:
-        """Give the scores (asked, c) of an answer; raises CountError and ExplanationError."""
+    def scores(self, content_type: str, body: bytes, asked: int, width: int | None = None) -> Floats:
+        """Give the scores (asked, c) of an answer; raises CountError and ExplanationError.
+
+        With a `width` above 1, one line is one record: a model that takes one at a time may have as many scores.
+        """
         found = None
         if self._config.probability_index is None and output_type(content_type) is MimeType.CSV:
             found = _plain(decoded(body), asked)
         if found is None:
-            return self.scores_of(self.records(content_type, body, asked), asked)
+            return self.scores_of(self.records(content_type, body, asked, width), asked)
         return self._checked(found)
 
     def scores_of(self, records: Sequence[Json], asked: int | None = None) -> Floats:
@@ -145,7 +149,7 @@ class Outputs:
             return None
         if found is None:
             return None
-        return member, tuple(_label(each) for each in (found if isinstance(found, list) else [found]))
+        return member, tuple(_label(member, each) for each in (found if isinstance(found, list) else [found]))
 
     def _checked(self, found: Floats) -> Floats:
         outside = ~np.isfinite(found).all(axis=1)
@@ -166,7 +170,7 @@ class Outputs:
 
 def _plain(text: str, asked: int) -> Floats | None:
     """Read lines of plain numbers, as many as there should be; None for whatever needs a closer look."""
-    if '"' in text:
+    if '"' in text or not is_plain(text):
         return None
     lines = text.rstrip("\r\n").split("\n")
     if len(lines) != asked:
@@ -179,5 +183,11 @@ def _plain(text: str, asked: int) -> Floats | None:
         return None
 
 
-def _label(value: Json) -> str:
-    return value if isinstance(value, str) else shown(value)
+def _label(member: str, value: Json) -> str:
+    label = value if isinstance(value, str) else shown(value)
+    try:
+        label.encode()
+    except UnicodeEncodeError as error:
+        text = f"{member} gives a label with half of a surrogate pair, which is no character"
+        raise ExplanationError(FOREIGN, text) from error
+    return label

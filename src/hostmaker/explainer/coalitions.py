@@ -121,9 +121,20 @@ def _some(players: int, size: int, count: int, chance: np.random.Generator) -> M
 
 
 def _drawn(players: int, size: int, count: int, chance: np.random.Generator) -> Masks:
-    order = np.argpartition(chance.random((count, players)), size - 1, axis=1)[:, :size]
-    masks = np.zeros((count, players), dtype=bool)
-    np.put_along_axis(masks, order, True, axis=1)
+    """Cut random orders of the players, one after the other, into coalitions: so all are in about equally many."""
+    orders = count * size // players + 1
+    sequence = np.argsort(chance.random((orders, players)), axis=1).ravel()
+    masks = _masks(sequence[: count * size].reshape(count, size), players)
+    torn = masks.sum(axis=1) < size  # cut from the end of an order and the beginning of the next, with one player twice
+    if torn.any():
+        again = chance.random((int(torn.sum()), players))
+        masks[torn] = _masks(np.argpartition(again, size - 1, axis=1)[:, :size], players)
+    return masks
+
+
+def _masks(members: npt.NDArray[np.int64], players: int) -> Masks:
+    masks = np.zeros((len(members), players), dtype=bool)
+    np.put_along_axis(masks, members, True, axis=1)
     return masks
 
 
@@ -143,7 +154,4 @@ def _every(players: int, size: int, is_middle: bool) -> Masks:
             return ((0, *rest) for rest in combinations(range(1, players), size - 1))
         return combinations(range(players), size)
 
-    members = np.array(list(chosen()))
-    masks = np.zeros((len(members), players), dtype=bool)
-    np.put_along_axis(masks, members, True, axis=1)
-    return masks
+    return _masks(np.array(list(chosen())), players)
