@@ -30,8 +30,8 @@ def environment(server: Server) -> dict[str, str]:
     }
 
 
-def example(script: str, *words: str, env: dict[str, str]) -> str:
-    told = subprocess.run([sys.executable, EXAMPLE / script, *words], env=env, capture_output=True, text=True)
+def example(script: str, *words: str, env: dict[str, str], folder: Path = EXAMPLE) -> str:
+    told = subprocess.run([sys.executable, folder / script, *words], env=env, capture_output=True, text=True)
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
 
@@ -68,6 +68,19 @@ def test_the_example_runs_twice_and_leaves_nothing(server: Server) -> None:
     example("deploy.py", "--delete", env=env)
     sagemaker = server.client("sagemaker")
     assert "first-endpoint" not in str(sagemaker.list_endpoints() | sagemaker.list_models())
+
+
+def test_a_decision_is_explained_twice_and_nothing_is_left(server: Server) -> None:
+    env, folder = environment(server), ROOT / "examples" / "explain-a-decision"
+    assert "right about 76%" in example("train.py", env=env, folder=folder)
+    told = [example("explain.py", env=env, folder=folder) for _ in range(2)]
+    shown = folder.joinpath("README.md").read_text().partition("```text\n")[2].partition("```")[0]
+    assert shown
+    assert shown in told[0]
+    assert told[0] == told[1]
+    example("explain.py", "--delete", env=env, folder=folder)
+    sagemaker = server.client("sagemaker")
+    assert "explain-a-decision" not in str(sagemaker.list_endpoints() | sagemaker.list_models())
 
 
 def test_make_run_shows_what_to_try_next_and_ends_at_ctrl_c(tmp_path: Path) -> None:
