@@ -22,6 +22,7 @@ Masks = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 AUTOMATIC = 2048  # coalitions beside two for each player, when nobody says how many
+COMMON = 1 << 40  # of so many, hardly one comes again
 MOST_TRIES = 100  # rounds of drawing, of which one is enough as a rule
 
 
@@ -106,12 +107,12 @@ def _there_are(players: int, size: int) -> int:
 def _some(players: int, size: int, count: int, chance: np.random.Generator) -> Masks:
     """Give `count` different coalitions of a size, of which none is another's complement."""
     is_middle = 2 * size == players
-    if count == _there_are(players, size):
+    there_are = _there_are(players, size)
+    if count == there_are:
         return _every(players, size, is_middle)
     found: Masks = np.zeros((0, players), dtype=bool)
     for _ in range(MOST_TRIES):
-        missing = count - len(found)
-        drawn = _drawn(players, size, missing + missing // 8 + 4, chance)
+        drawn = _drawn(players, size, _draws(count, there_are) - len(found), chance)
         if is_middle:  # of a pair, the one with the first player stands for both
             drawn = np.where(drawn[:, :1], drawn, ~drawn)
         found = _first_of_each(np.concatenate([found, drawn]))
@@ -120,6 +121,12 @@ def _some(players: int, size: int, count: int, chance: np.random.Generator) -> M
     every = _every(players, size, is_middle)  # nearly all are wanted: drawing finds the last ones too seldom
     chosen: Masks = every[np.sort(chance.choice(len(every), count, replace=False))]
     return chosen
+
+
+def _draws(count: int, there_are: int) -> int:
+    """Give how many draws find `count` different ones as a rule: some come again, the more the fewer there are."""
+    expected = -there_are * math.log1p(-count / there_are) if there_are < COMMON else float(count)
+    return min(math.ceil(1.1 * expected) + 4, 4 * count)
 
 
 def _drawn(players: int, size: int, count: int, chance: np.random.Generator) -> Masks:
