@@ -353,3 +353,22 @@ def test_a_batch_size_grows_while_it_helps() -> None:
         size.went_well(2 * FIRST, 0.1)
     assert size.rows == 2 * FIRST  # what has failed is not tried again
     assert not BatchSize(100).failed(100)
+
+
+@pytest.mark.parametrize("failure", [b"broken", b"refused"])
+def test_an_instance_that_has_ended_spoils_no_size(failure: bytes) -> None:
+    async def run() -> tuple[Told, list[int], list[int]]:
+        async with serving(summing()) as (fake, directory):
+            tuning = Tuning()
+            fake.outcome[1] = b"x-hostmaker-outcome: failed\r\nx-hostmaker-failure: %b\r\n" % failure
+            told = await Run(tools(directory, tuning=tuning), read_asked(headers()), RECORD.encode()).explain()
+            first, fake.sizes, fake.outcome = fake.sizes, [], {}
+            await Run(tools(directory, tuning=tuning), read_asked(headers()), RECORD.encode()).explain()
+            return told, first, fake.sizes
+
+    told, first, second = asyncio.run(run())
+    if failure == b"broken":  # a smaller call may fare better, this once
+        assert (told.outcome, first) == ("explained", [1, 255, 127, 127, 1])
+    else:
+        assert (told.outcome, fields(told)[b"x-hostmaker-failure"], first) == ("failed", b"refused", [1, 255])
+    assert second == [1, 255]

@@ -23,6 +23,8 @@ from hostmaker.explanations.tuning import BatchSize, Tuning
 log = logging.getLogger("hostmaker.explainer")
 LARGE_BYTES = 128 * 1024  # a body whose reading is not done in the loop, where others wait
 LONGEST_SHOWN = 200
+MOST_ROWS = 1 << 31
+BROKEN_OFF = (b"broken", b"stale", b"timed out", b"too large")  # where a smaller call may fare better
 MARGIN = 0.98  # of the time: an error has to come before the client gives up
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -73,6 +75,8 @@ class Run:
         self._target = inside(asked.region, asked.endpoint, asked.variant, asked.config)
         self._pace = Pace(tools.clock, self._limit_s)
         self._explaining: Explaining | None = None
+        self._is_given = False  # MaxRecordCount
+        self._most_rows = MOST_ROWS
 
     @property
     def model_s(self) -> float:
@@ -124,6 +128,7 @@ class Run:
         asked = self._asked
         key = (asked.region, asked.endpoint, asked.variant, asked.config, asked.explainer)
         size = self._tools.tuning.of(key, most_records)
+        self._is_given = most_records is not None
         self._pace.begin(explaining)
         while not size.is_known and (batch := await self._batch(explaining, size)) is not None:
             call = Call(batch)
@@ -171,9 +176,13 @@ class Run:
         """Take the answer to a batch, or have it asked for in smaller ones; raises Ended and ExplanationError."""
         batch, answer = call.batch, call.answer
         assert answer is not None
-        if answer.outcome == b"failed" or not 200 <= answer.status < 300:
+        if answer.outcome == b"failed":
+            self._halve_here(answer, batch.size)
+            explaining.give_back(batch)
+            return
+        if not 200 <= answer.status < 300:
             if not size.failed(batch.size):
-                raise Ended(_synthetic_failed(answer, batch.size))
+                raise Ended(_synthetic_failed(answer.status, answer.body, batch.size))
             explaining.give_back(batch)
             return
         try:
@@ -189,13 +198,25 @@ class Run:
         if (late := self._pace.cannot_fit()) is not None:
             raise Ended(late)
 
+    def _halve_here(self, answer: Answer, size: int) -> None:
+        """Ask for no more than half of a call that an instance has broken off; raises Ended where that is no help.
+
+        For this request alone: the instance may have ended for a reason of its own.
+        """
+        failure = answer.headers.get(b"x-hostmaker-failure", b"")
+        if failure not in BROKEN_OFF:
+            raise Ended(failed(failure, answer.body))
+        if size == 1 or self._is_given:
+            raise Ended(_synthetic_failed(500, answer.body, size))
+        self._most_rows = min(self._most_rows, size // 2)
+
     async def _batch(self, explaining: Explaining, size: BatchSize) -> Batch | None:
         """Give the next rows to ask for; coalitions of many players are drawn aside, where nobody waits for it."""
         while (source := explaining.undrawn()) is not None:
             async with self._tools.solving:
                 if not source.is_drawn:
                     await asyncio.to_thread(source.draw)
-        return explaining.batch(size.rows)
+        return explaining.batch(min(size.rows, self._most_rows))
 
     async def _solve(self, explaining: Explaining) -> None:
         for source in explaining.solvable():
@@ -241,14 +262,8 @@ async def _all(works: Iterable[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _synthetic_failed(answer: Answer, size: int) -> Told:
-    text = answer.body.decode(errors="replace")
-    if answer.outcome == b"failed":
-        how = answer.headers.get(b"x-hostmaker-failure", b"").decode("latin-1")
-        return model_error(
-            500, f"Model failed on a synthetic request of {size} records: {how} {text}".rstrip().encode()
-        )
-    return model_error(answer.status, f"Model failed on a synthetic request of {size} records: {text}".encode())
+def _synthetic_failed(status: int, text: bytes, size: int) -> Told:
+    return model_error(status, b"Model failed on a synthetic request of %d records: %b" % (size, text))
 
 
 async def _aside(size: int, do: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
