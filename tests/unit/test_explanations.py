@@ -159,6 +159,18 @@ def test_a_request_is_explained() -> None:
     assert b"x-hostmaker-request-id: r\r\n" in fake.heads[1]
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, b"text/csv"),
+        ({"accept": "application/jsonlines"}, b"application/jsonlines"),
+        ({"content_type": "image/png"}, None),
+    ],
+)
+def test_the_model_is_asked_for_what_can_be_read(given: dict[str, str], expected: bytes | None) -> None:
+    assert dict(read_asked(headers(**given)).fields).get(b"accept") == expected
+
+
 @pytest.mark.parametrize("most", [1, 32])
 def test_the_size_of_requests_is_found_out(most: int) -> None:
     told, fake = explain(summing(most), parallel=3)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hostmaker.clarify.outputs import mime_type
+
 PREFIX = b"x-hostmaker-"
 FORWARDED = (
     b"content-type",
@@ -37,11 +39,7 @@ class Asked:
     ident: bytes
     header: str | None
     fields: tuple[tuple[bytes, bytes], ...]  # what the model sees of the client's
-
-    @property
-    def content_type(self) -> str:
-        """Content-Type of the client's body."""
-        return dict(self.fields).get(b"content-type", b"").decode("latin-1")
+    content_type: str  # of the client's body
 
 
 def read_asked(headers: Mapping[bytes, bytes]) -> Asked:
@@ -51,6 +49,7 @@ def read_asked(headers: Mapping[bytes, bytes]) -> Asked:
         return headers[PREFIX + name].decode("latin-1")
 
     enable = headers.get(ENABLE)
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
     return Asked(
         region=told(b"region"),
         endpoint=told(b"endpoint"),
@@ -62,8 +61,15 @@ def read_asked(headers: Mapping[bytes, bytes]) -> Asked:
         limit_s=float(told(b"limit-s")),
         ident=headers[PREFIX + b"request-id"],
         header=None if enable is None else enable.decode("utf-8", "replace"),
-        fields=tuple((name, headers[name]) for name in FORWARDED if name in headers),
+        fields=(*((name, headers[name]) for name in FORWARDED if name in headers), *_accept(headers, content_type)),
+        content_type=content_type,
     )
+
+
+def _accept(headers: Mapping[bytes, bytes], content_type: str) -> Fields:
+    """Give the Accept of who gives none: models have defaults of their own, which may be none that can be read."""
+    kind = mime_type(content_type)
+    return [(b"accept", kind.value.encode())] if kind is not None and b"accept" not in headers else []
 
 
 @dataclass(frozen=True, slots=True)
