@@ -8,8 +8,10 @@ import pytest
 from tests.unit.clarify_models import Recording, explain, prepared
 
 from hostmaker.clarify.errors import ExplanationError
+from hostmaker.clarify.expression import compile_expression
 from hostmaker.clarify.outputs import csv_rows, typed
-from hostmaker.clarify.scores import CountError
+from hostmaker.clarify.records import RecordError, read_json_lines
+from hostmaker.clarify.scores import CountError, Outputs
 
 JSON = "application/jsonlines"
 CSV = "text/csv"
@@ -76,3 +78,14 @@ def test_too_many_lines_are_told_before_they_are_read() -> None:
     with pytest.raises(CountError, match="Model returned 3 records for 2"):
         csv_rows("1,2\n3,4\n5,6\n", asked=2)
     assert csv_rows("1,2,3\n", asked=2) == [["1", "2", "3"]]
+
+
+def test_expressions_are_bounded_over_all_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hostmaker.clarify.scores.MOST_STEPS", 1000)
+    monkeypatch.setattr("hostmaker.clarify.records.MOST_STEPS", 1000)
+    many = 600
+    outputs = Outputs(prepared("0", {"ProbabilityAttribute": "p.q"}).config)
+    with pytest.raises(ExplanationError, match="takes more than 1000 steps"):
+        outputs.scores(JSON, b'{"p":{"q":1}}\n' * many, many)
+    with pytest.raises(RecordError, match="Record 333 cannot be asked for .* more than 1000 steps"):
+        read_json_lines('{"p":{"q":[1]}}\n' * many, compile_expression("p.q"))

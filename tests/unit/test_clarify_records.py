@@ -176,3 +176,9 @@ def test_numbers_of_json_come_back_the_same(value: float) -> None:
     ((cell,),) = read_json_lines(json.dumps([value]), None)
     assert json_cell(cell) == json.dumps(value)
     assert math.isclose(float(json_cell(Cell(f" +{cell.text}".replace("+-", "-"), Kind.NUMBER))), value)
+
+
+@pytest.mark.parametrize("attribute", ["[to_number('1e999')]", "[&@]", "[[&@]]"])
+def test_what_an_expression_makes_must_be_json(attribute: str) -> None:
+    with pytest.raises(RecordError, match="Record 0 has a feature that is no value of JSON"):
+        read_json_lines("[1]", compile_expression(attribute))

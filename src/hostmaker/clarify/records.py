@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from hostmaker.clarify.expression import EvaluationError, Expression
+from hostmaker.clarify.expression import EvaluationError, Expression, Steps
 from hostmaker.kit.json_value import Json
 
 LONGEST_FIELD = 8 << 20  # characters; more than a whole request may have
+MOST_STEPS = 10_000_000  # of FeaturesAttribute, over all records: some ten seconds
 BOM = "\ufeff"
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
@@ -75,7 +76,8 @@ def read_json_lines(text: str, features: Expression | None, bare: bool = False) 
 
     `features` (FeaturesAttribute) finds the list; without it the line is the list, and with `bare` it may be.
     """
-    return [_features(number, value, features, bare) for number, value in enumerate(json_values(text))]
+    steps = Steps(MOST_STEPS)
+    return [_features(number, value, features, bare, steps) for number, value in enumerate(json_values(text))]
 
 
 def json_values(text: str) -> Iterator[Json]:
@@ -178,11 +180,11 @@ def _constant(name: str) -> Json:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _features(number: int, value: Json, features: Expression | None, bare: bool) -> Record:
+def _features(number: int, value: Json, features: Expression | None, bare: bool, steps: Steps) -> Record:
     """Find the list of features in a record."""
     found, reason = value, "is not a list of features; set InferenceConfig.FeaturesAttribute to where in it they are"
     if features is not None:
-        found, reason = _found(value, features)
+        found, reason = _found(value, features, steps)
         if bare and not isinstance(found, list):
             found = value
     if not isinstance(found, list):
@@ -190,9 +192,9 @@ def _features(number: int, value: Json, features: Expression | None, bare: bool)
     return tuple(_json_feature(number, each) for each in found)
 
 
-def _found(value: Json, features: Expression) -> tuple[Json, str]:
+def _found(value: Json, features: Expression, steps: Steps) -> tuple[Json, str]:
     try:
-        return features.search(value), f"has no list at FeaturesAttribute {features.text!r}"
+        return features.search(value, steps), f"has no list at FeaturesAttribute {features.text!r}"
     except EvaluationError as error:
         return None, f"cannot be asked for FeaturesAttribute {features.text!r}: {error}"
 
@@ -205,6 +207,8 @@ def _json_feature(number: int, value: Json) -> Cell:
         raise RecordError(number, "is nested too deeply.") from error
     except UnicodeEncodeError as error:
         raise RecordError(number, "has half of a surrogate pair, which is no character.") from error
+    except (TypeError, ValueError) as error:  # FeaturesAttribute has made what no JSON is: infinity, an expression
+        raise RecordError(number, "has a feature that is no value of JSON.") from error
     return cell
 
 
@@ -224,4 +228,4 @@ def _written(value: Json) -> str:
         return "[" + ",".join(map(_written, value)) + "]"
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{_written(key)}:{_written(each)}" for key, each in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from hostmaker.clarify.config import ClarifyConfig, MimeType
 from hostmaker.clarify.errors import ExplanationError
-from hostmaker.clarify.expression import EvaluationError, compile_expression
+from hostmaker.clarify.expression import EvaluationError, Steps, compile_expression
 from hostmaker.clarify.outputs import (
     FOREIGN,
     CountError,
@@ -35,6 +35,7 @@ from hostmaker.kit.json_value import Json
 __all__ = ["CountError", "Floats", "Member", "Outputs"]
 
 Floats = npt.NDArray[np.float64]
+MOST_STEPS = 10_000_000  # of ProbabilityAttribute, over all records: some ten seconds
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -45,12 +46,12 @@ class Member:
         self._name = text if NAME.fullmatch(text) else None
         self._expression = compile_expression(text)
 
-    def of(self, index: int, record: Json) -> Json:
-        """Give it, None where there is none; raises ExplanationError."""
+    def of(self, index: int, record: Json, steps: Steps) -> Json:
+        """Give it, None where there is none; raises ExplanationError. `steps` bound all records of an answer."""
         if self._name is not None:
             return record.get(self._name) if isinstance(record, dict) else None
         try:
-            return self._expression.search(record)
+            return self._expression.search(record, steps)
         except EvaluationError as error:
             text = f'"{self._expression.text}" cannot be evaluated on record {index} of the model\'s output'
             raise ExplanationError(FOREIGN, f"{text}: {error}") from error
@@ -96,7 +97,8 @@ class Outputs:
         """Give the scores (n, c) of n records; raises CountError when not `asked` ones, and ExplanationError."""
         if asked is not None and len(records) != asked:
             raise CountError(len(records), asked)
-        found = [self._score(index, record) for index, record in enumerate(records)]
+        steps = Steps(MOST_STEPS)
+        found = [self._score(index, record, steps) for index, record in enumerate(records)]
         for index, each in enumerate(found):
             if len(each) != len(found[0]):
                 text = f"Record {index} of the model's output has {len(each)} scores, record 0 has {len(found[0])}"
@@ -112,13 +114,13 @@ class Outputs:
             raise ExplanationError(FOREIGN, f"{member} gives {len(names)} labels for {scores} scores of the model")
         return names
 
-    def _score(self, index: int, record: Json) -> list[float]:
+    def _score(self, index: int, record: Json, steps: Steps) -> list[float]:
         found = record
         at = self._config.probability_index
         if isinstance(record, list) and at is not None:
             found = self._cell(index, record, at, "ProbabilityIndex")
         elif self._score_member is not None and not isinstance(record, list):
-            found = self._score_member.of(index, record)
+            found = self._score_member.of(index, record, steps)
         scores = numbers(found if isinstance(found, list) else [found])
         if not scores:
             text = f"Record {index} of the model's output has no number or list of numbers as its score"
@@ -144,7 +146,7 @@ class Outputs:
         if isinstance(record, list) and self._config.label_index is not None:
             member, found = "LabelIndex", self._cell(0, record, self._config.label_index, "LabelIndex")
         elif self._label_member is not None and not isinstance(record, list):
-            member, found = "LabelAttribute", self._label_member.of(0, record)
+            member, found = "LabelAttribute", self._label_member.of(0, record, Steps())
         else:
             return None
         if found is None:
