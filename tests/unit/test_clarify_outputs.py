@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -80,12 +81,12 @@ def test_too_many_lines_are_told_before_they_are_read() -> None:
     assert csv_rows("1,2,3\n", asked=2) == [["1", "2", "3"]]
 
 
-def test_expressions_are_bounded_over_all_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hostmaker.clarify.scores.MOST_STEPS", 1000)
-    monkeypatch.setattr("hostmaker.clarify.records.MOST_STEPS", 1000)
-    many = 600
-    outputs = Outputs(prepared("0", {"ProbabilityAttribute": "p.q"}).config)
-    with pytest.raises(ExplanationError, match="takes more than 1000 steps"):
-        outputs.scores(JSON, b'{"p":{"q":1}}\n' * many, many)
-    with pytest.raises(RecordError, match="Record 333 cannot be asked for .* more than 1000 steps"):
-        read_json_lines('{"p":{"q":[1]}}\n' * many, compile_expression("p.q"))
+def test_expressions_are_bounded_over_all_records() -> None:
+    line = json.dumps([0] * 900)  # of which one record alone is not too much
+    costly = f"[length({'|'.join(['reverse(@)'] * 100)})]"
+    outputs = Outputs(prepared("0", {"ProbabilityAttribute": f"a.{costly}"}).config)
+    assert outputs.scores(JSON, f'{{"a":{line}}}'.encode(), 1).tolist() == [[900.0]]
+    with pytest.raises(ExplanationError, match="takes more than 10000000 steps"):
+        outputs.scores(JSON, f'{{"a":{line}}}\n'.encode() * 150, 150)
+    with pytest.raises(RecordError, match="Record [0-9]+ cannot be asked for .* more than 10000000 steps"):
+        read_json_lines(f"{line}\n" * 150, compile_expression(costly))
