@@ -16,7 +16,7 @@ from tests.unit.clarify_models import config
 
 from hostmaker.clarify.explaining import Limits
 from hostmaker.explanations.asking import Told, read_asked
-from hostmaker.explanations.model import Gateway, NoGatewayError
+from hostmaker.explanations.model import Lane, NoGatewayError
 from hostmaker.explanations.run import Run, Tools
 from hostmaker.explanations.server import Explainer, ExplainerSettings
 from hostmaker.explanations.specs import Specs
@@ -40,39 +40,38 @@ class FakeGateway:
     broken_off: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request after the other, and stop at once when the caller hangs up."""
+        waiting: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
+        work = asyncio.ensure_future(self._answer_all(waiting, writer))
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
-                await self._answer(head, await reader.readexactly(length), reader, writer)
+                waiting.put_nowait((head, await reader.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def _answer(
-        self, head: bytes, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        records = body.decode().split("\n")
-        number = len(self.sizes)
-        self.sizes.append(len(records))
-        self.heads.append(head)
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
-        gone = asyncio.ensure_future(reader.read(1))
-        work = asyncio.ensure_future(self.model(records))
-        await asyncio.wait((gone, work), return_when=asyncio.FIRST_COMPLETED)
-        self.under_way -= 1
-        if not work.done():
-            self.broken_off += 1
             work.cancel()
             writer.close()
-            return
-        gone.cancel()
-        await asyncio.gather(gone, return_exceptions=True)
-        status, text = work.result()
-        lines = self.outcome.get(number, b"x-hostmaker-outcome: answered\r\n")
-        own = b"Content-Type: text/csv\r\nX-Amzn-SageMaker-Custom-Attributes: a\r\n"
-        told = b"HTTP/1.1 %d X\r\n%b%bContent-Length: %d\r\n\r\n%b"
-        writer.write(told % (status, own, lines, len(text), text.encode()))
+
+    async def _answer_all(self, waiting: asyncio.Queue[tuple[bytes, bytes]], writer: asyncio.StreamWriter) -> None:
+        while True:
+            head, body = await waiting.get()
+            records = body.decode().split("\n")
+            number = len(self.sizes)
+            self.sizes.append(len(records))
+            self.heads.append(head)
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+            try:
+                status, text = await self.model(records)
+            except asyncio.CancelledError:
+                self.broken_off += 1
+                raise
+            finally:
+                self.under_way -= 1
+            lines = self.outcome.get(number, b"x-hostmaker-outcome: answered\r\n")
+            own = b"Content-Type: text/csv\r\nX-Amzn-SageMaker-Custom-Attributes: a\r\n"
+            told = b"HTTP/1.1 %d X\r\n%b%bContent-Length: %d\r\n\r\n%b"
+            writer.write(told % (status, own, lines, len(text), text.encode()))
 
 
 def summing(most: int = 1_000_000, status: int = 400, delay_s: float = 0.0) -> Model:
@@ -113,9 +112,9 @@ def tools(directory: Path, parallel: int = 1, tuning: Tuning | None = None, **me
     inference = members.pop("inference", None)
     kept = {"config": config(BASELINE, inference, **members), "baseline": BASELINE}
     (directory / "d.json").write_text(json.dumps(kept))
-    gateway = Gateway(directory / "gateway-0.sock")
+    path = directory / "gateway-0.sock"
     return Tools(
-        Specs(directory), tuning or Tuning(), lambda _: gateway, Limits(), lambda _: parallel, asyncio.Semaphore(1)
+        Specs(directory), tuning or Tuning(), lambda _: Lane(path), Limits(), lambda _: parallel, asyncio.Semaphore(1)
     )
 
 
@@ -173,7 +172,7 @@ def test_the_model_is_asked_for_what_can_be_read(given: dict[str, str], expected
 
 @pytest.mark.parametrize("most", [1, 32])
 def test_the_size_of_requests_is_found_out(most: int) -> None:
-    told, fake = explain(summing(most), parallel=3)
+    told, fake = explain(summing(most, delay_s=0.002), parallel=3)
     assert attributions(told) == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8])
     tried = [255, 127, 63] if most == 32 else [255, 127, 63, 31, 15, 7, 3]
     assert fake.sizes[1 : 1 + len(tried)] == tried
@@ -307,28 +306,62 @@ def test_the_same_bytes_come_of_any_number_of_calls_at_once() -> None:
     assert len(bodies) == 1
 
 
-def test_connections_are_kept_and_replaced() -> None:
+def test_requests_are_answered_in_their_order_also_by_a_gateway_that_ends() -> None:
     async def run() -> tuple[int, list[bytes]]:
         connections = 0
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal connections
             connections += 1
-            for _ in range(2):  # then it is closed, as an idle one is
-                await reader.readuntil(b"\r\n\r\n")
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            for _ in range(2):  # then it closes, whatever else has come
+                head = await reader.readuntil(b"\r\n\r\n")
+                target = head.split(b" ")[1]
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
+            await writer.drain()
             writer.close()
 
         with tempfile.TemporaryDirectory(prefix="hm") as directory:
             path = Path(directory) / "s"
             async with await asyncio.start_unix_server(serve, str(path)):
-                gateway = Gateway(path)
-                bodies = [(await gateway.post(b"/", (), b"")).body for _ in range(4)]
-            with pytest.raises(NoGatewayError):
-                await Gateway(path.with_name("none")).post(b"/", (), b"")
+                lane, bodies = Lane(path), []
+                await lane.send(b"/0", (), b"")
+                for number in range(1, 6):
+                    await lane.send(b"/%d" % number, (), b"")
+                    bodies.append((await lane.receive()).body)
+                lane.close()
             return connections, bodies
 
-    assert asyncio.run(run()) == (2, [b"ok"] * 4)
+    connections, bodies = asyncio.run(run())
+    assert connections >= 3
+    assert bodies == [b"/0", b"/1", b"/2", b"/3", b"/4"]
+
+
+def test_a_gateway_that_is_away_or_speaks_nonsense_is_told() -> None:
+    async def said(answer: bytes) -> str:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            writer.close()
+
+        with tempfile.TemporaryDirectory(prefix="hm") as directory:
+            path = Path(directory) / "s"
+            with pytest.raises(NoGatewayError, match="cannot be reached"):
+                await Lane(path).send(b"/", (), b"")
+            async with await asyncio.start_unix_server(serve, str(path)):
+                lane = Lane(path)
+                await lane.send(b"/", (), b"")
+                with pytest.raises(NoGatewayError) as raised:
+                    await lane.receive()
+                lane.close()
+                return str(raised.value)
+
+    for answer, text in (
+        (b"", "the gateway has closed the connection"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "in the middle of an answer"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "what cannot be read"),
+        (b"nonsense\r\n\r\n", "what cannot be read"),
+    ):
+        assert text in asyncio.run(said(answer))
 
 
 def test_as_many_as_may_be_are_explained_at_once() -> None:

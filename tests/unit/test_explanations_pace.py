@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,12 +30,11 @@ class Days:
     def answers(self, number: int, rows: int, seconds: float) -> list[bool]:
         """So many calls at once, each of so many rows, come back; tells after each whether it is hopeless."""
         told = []
-        calls = [ExitStack() for _ in range(number)]
-        for call in calls:
-            call.enter_context(self.pace.asking())
+        for _ in range(number):
+            self.pace.call_begins()
         self.now += seconds
-        for call in calls:
-            call.close()
+        for _ in range(number):
+            self.pace.call_ends(rows)
             self.work.asked += rows
             told.append(self.pace.cannot_fit() is not None)
         return told

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 from hostmaker.clarify.explaining import Explaining
 from hostmaker.explanations.asking import Told, failed, model_error
@@ -24,7 +23,7 @@ class Pace:
         self._since = 0.0
         self._went_well = 0
         self._first_s, self._first_rows = 0.0, 0  # what the first request that went well had come to
-        self.model_s = 0.0  # in which at least one call was under way
+        self._asked_s = 0.0  # in which at least one call was under way, those under way now left out
         self.calls = 0
         self.largest = 0
 
@@ -32,28 +31,29 @@ class Pace:
         """Give the seconds that are left."""
         return self._began + self._limit_s - self._clock()
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Count a call of the model, and the time for which any is under way."""
+    def call_begins(self) -> None:
+        """Count a call of the model."""
         if not self._under_way:
             self._since = self._clock()
         self._under_way += 1
         self.calls += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self.model_s += self._clock() - self._since
+
+    def call_ends(self, rows: int) -> None:
+        """Count it no longer: it was one of so many synthetic records."""
+        self._under_way -= 1
+        self.largest = max(self.largest, rows)
+        if not self._under_way:
+            self._asked_s += self._clock() - self._since
+
+    @property
+    def model_s(self) -> float:
+        """Seconds in which any call was under way, until now."""
+        return self._asked_s + (self._clock() - self._since if self._under_way else 0.0)
 
     def begin(self, explaining: Explaining) -> None:
         """From now on, synthetic records are asked for."""
         self._explaining = explaining
         self._synthetic_from = self._clock()
-
-    def asked(self, rows: int) -> None:
-        """Note the size of a call."""
-        self.largest = max(self.largest, rows)
 
     def cannot_fit(self) -> Told | None:
         """Give the error when the rest certainly takes longer than there is time; to be asked after each answer."""
@@ -61,7 +61,7 @@ class Pace:
         assert explaining is not None
         self._went_well += 1
         if self._went_well == 1:  # alone, perhaps after some that failed, and of a model that was not warm
-            self._first_s, self._first_rows = self._busy_s(), explaining.asked
+            self._first_s, self._first_rows = self.model_s, explaining.asked
         if self._went_well == 1 or now - self._began < LOOKED_AT * self._limit_s:
             return None
         rest = (explaining.rows - explaining.asked) * self._least_each_s(explaining)
@@ -89,11 +89,7 @@ class Pace:
         """Give the model's seconds for a row since the first answer, as if the calls under way had come back."""
         rows = explaining.asked - self._first_rows
         rows += self._under_way * rows // (self._went_well - 1)
-        return (self._busy_s() - self._first_s) / max(rows, 1)
-
-    def _busy_s(self) -> float:
-        """Give the seconds in which any call was under way, until now."""
-        return self.model_s + (self._clock() - self._since if self._under_way else 0.0)
+        return (self.model_s - self._first_s) / max(rows, 1)
 
     def _each_s(self, explaining: Explaining) -> float:
         return (self._clock() - self._synthetic_from) / max(explaining.asked, 1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,14 +15,14 @@ from hostmaker.clarify.explaining import MANY_PLAYERS, Cancelled, Explaining, Li
 from hostmaker.clarify.scores import CountError
 from hostmaker.clarify.sources import Batch
 from hostmaker.explanations.asking import OF_REQUEST, Asked, Told, explained, failed, model_error
-from hostmaker.explanations.model import Answer, Gateway, NoGatewayError, inside
+from hostmaker.explanations.model import Answer, Lane, NoGatewayError, inside
 from hostmaker.explanations.pace import Pace
 from hostmaker.explanations.specs import Specs
 from hostmaker.explanations.tuning import BatchSize, Tuning
 
-log = logging.getLogger("hostmaker.explainer")
 LARGE_BYTES = 128 * 1024  # a body whose reading is not done in the loop, where others wait
 LONGEST_SHOWN = 200
+UNDER_WAY = 2  # calls on a lane: one with the model, one that waits for it in the gateway
 MOST_ROWS = 1 << 31
 BROKEN_OFF = (b"broken", b"stale", b"timed out", b"too large")  # where a smaller call may fare better
 MARGIN = 0.98  # of the time: an error has to come before the client gives up
@@ -40,11 +40,14 @@ class Ended(Exception):
 
 @dataclass(slots=True)
 class Call:
-    """A request of the model under way. `is_sent`: nothing of it is left to be written, or it has come to its end."""
+    """A request of the model: of a batch of synthetic records, or (None) what the client has sent.
 
-    batch: Batch
-    is_sent: asyncio.Event = field(default_factory=asyncio.Event)
-    answer: Answer | None = None
+    `took_s` is from when the model was free for it.
+    """
+
+    body: bytes
+    batch: Batch | None = None
+    began: float = 0.0
     took_s: float = 0.0
 
 
@@ -52,12 +55,12 @@ class Call:
 class Tools:
     """What the explanations of a process share. `solving`: one large system of equations at a time.
 
-    `parallel`: calls of one model at once, for a request that has so many instances.
+    `lane` makes a connection to a gateway; `parallel`: calls of one model at once, for so many instances.
     """
 
     specs: Specs
     tuning: Tuning
-    gateway: Callable[[int], Gateway]
+    lane: Callable[[int], Lane]
     limits: Limits
     parallel: Callable[[int], int]
     solving: asyncio.Semaphore
@@ -75,6 +78,7 @@ class Run:
         self._target = inside(asked.region, asked.endpoint, asked.variant, asked.config)
         self._pace = Pace(tools.clock, self._limit_s)
         self._explaining: Explaining | None = None
+        self._lanes: list[Lane] = []
         self._is_given = False  # MaxRecordCount
         self._most_rows = MOST_ROWS
 
@@ -95,6 +99,8 @@ class Run:
         except ExplanationError as error:
             return model_error(error.status, error.message.encode())
         finally:
+            for lane in self._lanes:
+                lane.close()
             if self._explaining is not None:
                 self._explaining.is_cancelled = True
 
@@ -103,18 +109,19 @@ class Run:
         prepared = await tools.specs.get(asked.explainer)
         make = partial(Explaining, prepared, asked.content_type, self._body, asked.header, tools.limits)
         explaining = self._explaining = await _aside(len(self._body), make)
-        prediction = await self._predict()
+        lane = self._open()
+        prediction = await self._predict(lane)
         size = max(len(self._body), len(prediction.body))
         if await _aside(size, explaining.predicted, prediction.content_type, prediction.body):
-            await self._ask(explaining, prepared.config.max_records)
+            await self._ask(lane, explaining, prepared.config.max_records)
         answer = await _aside(size, explaining.answer)
         returned = [field for field in prediction.headers.items() if field[0].startswith(b"x-amzn-sagemaker-")]
         figures = explaining.summary
         return explained(answer, returned, figures["records"], self._pace.summary(figures, explaining.engine))
 
-    async def _predict(self) -> Answer:
+    async def _predict(self, lane: Lane) -> Answer:
         """Ask for what the client has asked for, in its words; raises Ended."""
-        answer = await self._post(self._asked.fields, self._body)
+        answer = await self._receive(lane, await self._send(lane, Call(self._body)))
         if answer.outcome == b"failed":
             raise Ended(failed(answer.headers.get(b"x-hostmaker-failure", b""), answer.body))
         if not 200 <= answer.status < 300:
@@ -123,7 +130,7 @@ class Run:
 
     # Synthetic records
 
-    async def _ask(self, explaining: Explaining, most_records: int | None) -> None:
+    async def _ask(self, lane: Lane, explaining: Explaining, most_records: int | None) -> None:
         """Ask for all synthetic records; raises Ended and ExplanationError."""
         asked = self._asked
         key = (asked.region, asked.endpoint, asked.variant, asked.config, asked.explainer)
@@ -131,51 +138,34 @@ class Run:
         self._is_given = most_records is not None
         self._pace.begin(explaining)
         while not size.is_known and (batch := await self._batch(explaining, size)) is not None:
-            call = Call(batch)
-            await self._make(call)  # alone, until one has gone well
-            await self._take(explaining, size, call)
+            call = await self._send(lane, Call(batch.body, batch))  # alone, until one has gone well
+            await self._take(explaining, size, batch, await self._receive(lane, call), call.took_s)
         number = self._tools.parallel(asked.instances)
-        await _all(self._ask_on(explaining, size) for _ in range(number))
+        lanes = [lane, *(self._open() for _ in range(number - 1))]
+        await _all(self._ask_on(each, explaining, size) for each in lanes)
         await self._solve(explaining)
 
-    async def _ask_on(self, explaining: Explaining, size: BatchSize) -> None:
-        """Ask for one batch after the other.
+    async def _ask_on(self, lane: Lane, explaining: Explaining, size: BatchSize) -> None:
+        """Ask for one batch after the other, so that the model waits for none.
 
-        While the model works on one, the answer to the one before is read, and the one after is written.
+        While it works on one, the next has come to the gateway, and the answer to the one before is read here.
         """
-        before: Call | None = None
-        batch = await self._batch(explaining, size)
-        while batch is not None or before is not None:
-            call = None if batch is None else Call(batch)
-            making = None if call is None else asyncio.ensure_future(self._make(call))
-            try:
-                if call is not None:
-                    await call.is_sent.wait()
-                if before is not None:
-                    await self._take(explaining, size, before)
-                batch = await self._batch(explaining, size)
-                if making is not None:
-                    await making
-            finally:
-                if making is not None:
-                    making.cancel()
-            before = call
+        under_way: deque[tuple[Call, Batch]] = deque()
+        untaken: tuple[Batch, Answer, float] | None = None
+        while True:
+            while len(under_way) < UNDER_WAY and (batch := await self._batch(explaining, size)) is not None:
+                under_way.append((await self._send(lane, Call(batch.body, batch)), batch))
+            if untaken is not None:
+                await self._take(explaining, size, *untaken)
+                untaken = None
+            elif under_way:
+                call, batch = under_way.popleft()
+                untaken = batch, await self._receive(lane, call), call.took_s
+            else:
+                return
 
-    async def _make(self, call: Call) -> None:
-        """Ask for a batch; raises Ended and NoGatewayError."""
-        began = self._tools.clock()
-        fields = tuple(field for field in self._asked.fields if field[0] != OF_REQUEST)
-        try:
-            call.answer = await self._post(fields, call.batch.body, call.is_sent.set)
-        finally:
-            call.is_sent.set()
-        call.took_s = self._tools.clock() - began
-        self._pace.asked(call.batch.size)
-
-    async def _take(self, explaining: Explaining, size: BatchSize, call: Call) -> None:
+    async def _take(self, explaining: Explaining, size: BatchSize, batch: Batch, answer: Answer, took_s: float) -> None:
         """Take the answer to a batch, or have it asked for in smaller ones; raises Ended and ExplanationError."""
-        batch, answer = call.batch, call.answer
-        assert answer is not None
         if answer.outcome == b"failed":
             self._halve_here(answer, batch.size)
             explaining.give_back(batch)
@@ -193,7 +183,7 @@ class Run:
             explaining.give_back(batch)
             return
         explaining.take(batch, scores)
-        size.went_well(batch.size, call.took_s)
+        size.went_well(batch.size, took_s)
         await self._solve(explaining)
         if (late := self._pace.cannot_fit()) is not None:
             raise Ended(late)
@@ -228,15 +218,30 @@ class Run:
 
     # The gateway
 
-    async def _post(
-        self, fields: tuple[tuple[bytes, bytes], ...], body: bytes, sent: Callable[[], None] | None = None
-    ) -> Answer:
-        """Ask an instance through the gateway; raises Ended when the variant is served under that config no more."""
+    def _open(self) -> Lane:
+        """Give another connection to the gateway that has asked; it ends with the request."""
+        self._lanes.append(self._tools.lane(self._asked.gateway))
+        return self._lanes[-1]
+
+    async def _send(self, lane: Lane, call: Call) -> Call:
+        """Send a call; raises NoGatewayError."""
         left = b"%.3f" % max(self._pace.left_s() * MARGIN, 0.001)
         own = ((b"x-hostmaker-request-id", self._asked.ident), (b"x-hostmaker-limit-s", left))
-        gateway = self._tools.gateway(self._asked.gateway)
-        with self._pace.asking():
-            answer = await gateway.post(self._target, (*fields, *own), body, sent)
+        fields = (field for field in self._asked.fields if call.batch is None or field[0] != OF_REQUEST)
+        self._pace.call_begins()
+        call.began = self._tools.clock()
+        await lane.send(self._target, (*fields, *own), call.body)
+        return call
+
+    async def _receive(self, lane: Lane, call: Call) -> Answer:
+        """Give the answer to the earliest call on a lane.
+
+        Raises NoGatewayError, and Ended when the variant is served under that config no more.
+        """
+        answer = await lane.receive()
+        now = self._tools.clock()
+        call.took_s, lane.free_since = now - max(call.began, lane.free_since), now
+        self._pace.call_ends(0 if call.batch is None else call.batch.size)
         match answer.outcome:
             case b"moved":
                 raise Ended(Told("moved"))

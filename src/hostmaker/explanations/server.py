@@ -15,7 +15,7 @@ import uvicorn
 
 from hostmaker.clarify.explaining import Limits
 from hostmaker.explanations.asking import JSON, PREFIX, Told, read_asked
-from hostmaker.explanations.model import Gateway, NoGatewayError
+from hostmaker.explanations.model import Lane, NoGatewayError
 from hostmaker.explanations.run import Run, Tools
 from hostmaker.explanations.specs import Specs
 from hostmaker.explanations.tuning import Tuning
@@ -45,12 +45,11 @@ class Explainer:
 
     def __init__(self, settings: ExplainerSettings) -> None:
         self._settings = settings
-        self._gateways: dict[int, Gateway] = {}
         self._under_way = 0
         self._tools = Tools(
             specs=Specs(settings.specs),
             tuning=Tuning(),
-            gateway=self._gateway,
+            lane=self._lane,
             limits=Limits(players=settings.most_units, rows=settings.most_rows),
             parallel=self._parallel,
             solving=asyncio.Semaphore(1),
@@ -92,11 +91,8 @@ class Explainer:
         finally:
             self._under_way -= 1
 
-    def _gateway(self, index: int) -> Gateway:
-        gateway = self._gateways.get(index)
-        if gateway is None:
-            gateway = self._gateways[index] = Gateway(self._settings.run_dir / f"gateway-{index}.sock")
-        return gateway
+    def _lane(self, gateway: int) -> Lane:
+        return Lane(self._settings.run_dir / f"gateway-{gateway}.sock")
 
     def _parallel(self, instances: int) -> int:
         """Never more than half of what the instances do at once, so that plain requests find room beside."""

@@ -42,7 +42,8 @@ class Front(asyncio.Protocol):
         self._routes = shared.private_routes if is_private else shared.routes
         self._parser = httptools.HttpRequestParser(self)
         self._line = Line(shared.steady, shared.outbox)
-        self._turns = Turns(shared, self._line, self._wait)
+        # One of us sends the next request before the answer; if it hangs up, that has to be noticed all the same.
+        self._turns = Turns(shared, self._line, self._wait, may_wait=1 if is_private else 0)
         self._current: Request | None = None
         self._raw: list[bytes] = []
         self._names: list[bytes] = []

@@ -36,15 +36,16 @@ class Turns:
     """The requests of one connection that have been read, and the answers to them."""
 
     __slots__ = (
-        "_is_pumping", "_line", "_quiet", "_shared", "_undrained", "has_begun", "held", "queue", "relay", "serving",
-        "work",
+        "_is_pumping", "_line", "_may_wait", "_quiet", "_shared", "_undrained", "has_begun", "held", "queue", "relay",
+        "serving", "work",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared, line: Line, quiet: Callable[[], None]) -> None:
-        """`quiet` is told when every request so far has been answered."""
+    def __init__(self, shared: Shared, line: Line, quiet: Callable[[], None], may_wait: int = 0) -> None:
+        """`quiet` is told when every request so far has been answered; `may_wait` requests do not stop the reading."""
         self._shared = shared
         self._line = line
         self._quiet = quiet
+        self._may_wait = may_wait
         self._is_pumping = False
         self._undrained = 0  # bytes of answers that the client has not taken yet
         self.queue: deque[Request] = deque()
@@ -68,7 +69,8 @@ class Turns:
             self.serve(request)
         else:
             self.queue.append(request)
-            self._line.stop_reading(QUEUE)
+            if len(self.queue) > self._may_wait:
+                self._line.stop_reading(QUEUE)
 
     def serve(self, request: Request) -> None:
         """Begin to answer; the owner of the request: whatever goes wrong with it becomes an answer here."""
