@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="of each kind, in turn; medians are shown")
     parser.add_argument("--features", type=int, default=14)
     parser.add_argument("--most-records", type=int, default=2000, help="MaxRecordCount")
-    parser.add_argument("--records", type=int, default=8, help="explained in one request")
+    parser.add_argument("--records", type=int, default=32, help="explained in one request")
     arguments = parser.parse_args()
     for name, handlers in HANDLERS.items():
         with tempfile.TemporaryDirectory() as directory:
