@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import json
 import re
 import signal
 import subprocess
@@ -23,17 +21,15 @@ import typer
 from hostmaker.cli.deployments import cause_lines, records
 from hostmaker.cli.front_door import FrontDoor, RefusedError
 from hostmaker.cli.guess import Guess, NotGuessedError, guess, pack
+from hostmaker.cli.own_server import NotStartedError, end_with_parent, own_server, running
 from hostmaker.cli.server import ControlAwayError
-from hostmaker.kit.files import lock_holder
 
 BUCKET = "hostmaker-serve"
 ROLE = "arn:aws:iam::123456789012:role/hostmaker-serve"
 VARIANT = "AllTraffic"
-START_LIMIT_S = 120.0
 POLL_S = 0.1
 IN_PROGRESS = ("Creating", "Updating", "RollingBack")
 ROLLED_BACK = "back at what it served before"
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +52,20 @@ def serve(wish: Wish, data_dir: Path, port: int, is_once: bool) -> None:
         typer.echo(f"{wish.path} cannot be served: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"{found.image}: {found.because}", err=True)
-    if (running := _ready(data_dir)) is not None:
-        _deploy(wish, found, running, data_dir)
+    if (ready := running(data_dir)) is not None:
+        _deploy(wish, found, ready, data_dir)
         return
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        with _server(data_dir, port) as (server, ready):
+        with own_server(data_dir, port) as (server, ready):
             _deploy(wish, found, ready, data_dir)
             if not is_once:
                 typer.echo("The server runs until Ctrl-C; its endpoints come back with the next start.", err=True)
                 server.wait()
+    except NotStartedError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
     except KeyboardInterrupt:
         return
 
@@ -133,31 +132,10 @@ def _exists(name: str, door: FrontDoor) -> bool:
 
 
 @contextmanager
-def _server(data_dir: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], Mapping[str, Any]]]:
-    """Run a server for as long as the block runs, and end it in order; ends the command when it does not start."""
-    command = [sys.executable, "-m", "hostmaker", "up", "--port", str(port), "--data-dir", str(data_dir)]
-    # A session of its own: Ctrl-C in the terminal reaches us, and we ask the server to end, once.
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_parent)
-    try:
-        deadline = time.monotonic() + START_LIMIT_S
-        while (ready := _ready(data_dir)) is None:
-            if server.poll() is not None or time.monotonic() > deadline:
-                typer.echo("The server did not start; what it printed above says why.", err=True)
-                raise typer.Exit(1)
-            time.sleep(POLL_S)
-        yield server, ready
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if server.poll() is None:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
-
-
-@contextmanager
 def _log_of(name: str, data_dir: Path) -> Iterator[None]:
     """Show what the instances log meanwhile: a first start makes an environment, which takes a while."""
     command = [sys.executable, "-m", "hostmaker", "logs", name, "--data-dir", str(data_dir), "--follow", "--lines", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=_end_with_parent) as log:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent) as log:
         assert log.stdout is not None
         shown = threading.Thread(target=_show, args=(log.stdout,))
         shown.start()
@@ -176,15 +154,6 @@ def _show(lines: IO[str]) -> None:
             typer.echo(f"  {text.rstrip()}", err=True)
 
 
-def _ready(data_dir: Path) -> Mapping[str, Any] | None:
-    """Give what a server on the data directory has said when it became ready; None when none is."""
-    try:
-        ready: dict[str, Any] = json.loads((data_dir / "ready.json").read_text())
-    except FileNotFoundError:
-        return None
-    return ready if ready["pids"]["supervisor"] == [lock_holder(data_dir / "lock")] else None
-
-
 def _tell_how(name: str, ready: Mapping[str, Any], data_dir: Path) -> None:
     typer.echo(f"{name} is in service. Point AWS clients here, and ask it:")
     typer.echo(f'  eval "$(hostmaker env --data-dir {data_dir})"')
@@ -201,8 +170,3 @@ def _name_of(path: Path) -> str:
     for ending in (".tar.gz", ".tgz", path.suffix):
         stem = stem.removesuffix(ending) if ending else stem
     return re.sub(r"[^a-zA-Z0-9]+", "-", stem).strip("-")[:63].strip("-") or "model"
-
-
-def _end_with_parent() -> None:
-    """Have the kernel ask for an orderly end also when we are killed."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
