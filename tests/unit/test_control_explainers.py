@@ -8,11 +8,12 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.unit.test_control_operations import Api
 
+from hostmaker.control.explainers import read_explainer
 from hostmaker.control.updates import Updates
 from hostmaker.domain.actions import SetStatus
 from hostmaker.domain.endpoint import EndpointStatus, ExplainerPlan, Snapshot
@@ -21,7 +22,7 @@ from hostmaker.domain.fleet import Unknown
 from hostmaker.domain.observed import Observed
 from hostmaker.kit.codec import decode, encode
 from hostmaker.planner.endpoint import Limits, decide
-from hostmaker.ports import CallContext, ObjectsUnavailableError
+from hostmaker.ports import CallContext, Objects, ObjectsUnavailableError
 from hostmaker.reconciler.project import route
 
 URI = "s3://b/baseline.csv"
@@ -256,3 +257,24 @@ def test_a_plan_says_what_an_update_would_refuse_and_keeps_nothing(ready: Api) -
         in asyncio.run(updates.plan(context, request)).notes
     )
     assert ready.specs.kept == {}
+
+
+def test_others_go_on_while_a_long_baseline_is_read() -> None:
+    class Stored:
+        async def read(self, bucket: str, key: str, most: int) -> bytes:
+            return b"1\n2\n" * 100_000
+
+    async def turns() -> int:
+        """How often others had their turn."""
+        reading = asyncio.ensure_future(read_explainer(cast("Objects", Stored()), {"ExplainerConfig": sent}))
+        number = 0
+        while not reading.done():
+            await asyncio.sleep(0.001)
+            number += 1
+        read = await reading
+        assert read is not None
+        assert read.content is not None
+        return number
+
+    sent = explainer({"ShapBaselineUri": URI})
+    assert asyncio.run(turns()) > 5

@@ -5,6 +5,7 @@ What the object at ShapBaselineUri becomes later has no effect until the next up
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,6 +92,11 @@ def _check_location(member: str, uri: str) -> None:
         raise ValidationException(f'{member} is "{uri}", which names no object. Give s3://BUCKET/KEY.')
 
 
+def _check_stored(config: ClarifyConfig, text: str) -> None:
+    """Check a baseline that may have a million records, which takes seconds; raises ConfigError."""
+    feature_types(config, read_baseline(config, text))
+
+
 async def _stored_baseline(objects: Objects, config: ClarifyConfig) -> str:
     """Give the baseline at ShapBaselineUri, when it is one; raises ConfigError and ObjectsUnavailableError."""
     uri = config.baseline_uri or ""
@@ -98,7 +104,7 @@ async def _stored_baseline(objects: Objects, config: ClarifyConfig) -> str:
     location = parse_location(uri)
     try:
         text = (await objects.read(location.bucket, location.key, MOST_BASELINE_BYTES)).decode()
-        feature_types(config, read_baseline(config, text))
+        await asyncio.to_thread(_check_stored, config, text)
     except ObjectMissingError as error:
         raise ConfigError(
             f"The SHAP baseline at {shown} cannot be read: there is no object. Put it there, or give another "
