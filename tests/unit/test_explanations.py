@@ -369,9 +369,11 @@ def test_as_many_as_may_be_are_explained_at_once() -> None:
         async with serving(summing(delay_s=0.2)) as (_, directory):
             made = tools(directory)
             explainer = Explainer(ExplainerSettings(directory, directory, most_at_once=1))
-            first = asyncio.ensure_future(explainer._explain(Run(made, read_asked(headers()), RECORD.encode())))
+            first = asyncio.ensure_future(
+                explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), len(RECORD), 10)
+            )
             await asyncio.sleep(0)
-            second = await explainer._explain(Run(made, read_asked(headers()), RECORD.encode()))
+            second = await explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), len(RECORD), 10)
             assert (await first).outcome == "explained"
             return second.outcome, second.body
 
@@ -379,6 +381,23 @@ def test_as_many_as_may_be_are_explained_at_once() -> None:
         "unavailable",
         b"1 requests are being explained, as many as may be at once. Try again.",
     )
+
+
+def test_time_goes_on_while_a_large_request_waits_for_others() -> None:
+    async def run() -> tuple[str, str]:
+        async with serving(summing(delay_s=0.4)) as (_, directory):
+            made = tools(directory)
+            explainer = Explainer(ExplainerSettings(directory, directory))
+            large = 6 << 20
+            first = asyncio.ensure_future(
+                explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), large, 10)
+            )
+            await asyncio.sleep(0)
+            second = await explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), large, 0.1)
+            assert second.fields == [(b"x-hostmaker-failure", b"timed out")]
+            return (await first).outcome, second.outcome
+
+    assert asyncio.run(run()) == ("explained", "failed")
 
 
 def test_a_batch_size_grows_while_it_helps() -> None:
