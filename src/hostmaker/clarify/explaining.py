@@ -259,6 +259,7 @@ class Explaining:
             return self._within(nothing_explained(content_type, data))
         explained: list[Explained | None] = [None] * len(self._records)
         for index, source in self._sources.items():
+            assert source.explained is not None  # None would tell the client that it was not to be explained
             explained[index] = source.explained
         return self._within(answer(content_type, data, self._labels, explained, self._prepared))
 
