@@ -242,6 +242,13 @@ def test_cells_keep_the_text_they_came_with() -> None:
     assert b'0,1e3,"x ""y"""' in model.bodies[1].split(b"\n")
 
 
+def test_empty_lines_at_the_end_are_no_records_of_several_cells() -> None:
+    model = Recording(lambda body: ("text/csv", b"\n".join(b"1" for line in body.splitlines() if line)))
+    assert len(shap(explain(prepared("0,0"), "1,2\r\n\r\n\n", model))) == 1
+    with pytest.raises(ExplanationError, match="Record 1 has 1 features"):
+        explain(prepared("0,0"), "1,2\n\n3,4\n", model)
+
+
 def test_json_lines_are_rebuilt_by_the_template() -> None:
     model = json_model(lambda record: {"probability": record["myfeatures"][0] * 0.1})
     of = prepared(

@@ -17,6 +17,7 @@ from tests.unit.clarify_models import config
 from hostmaker.clarify.explaining import Limits
 from hostmaker.explanations.asking import Told, read_asked
 from hostmaker.explanations.model import Lane, NoGatewayError
+from hostmaker.explanations.room import Room
 from hostmaker.explanations.run import Run, Tools
 from hostmaker.explanations.server import Explainer, ExplainerSettings
 from hostmaker.explanations.specs import Specs
@@ -108,13 +109,21 @@ def headers(limit_s: float = 10.0, **more: str) -> dict[bytes, bytes]:
     return {**fields, **further, **{name.replace("_", "-").encode(): value.encode() for name, value in more.items()}}
 
 
-def tools(directory: Path, parallel: int = 1, tuning: Tuning | None = None, **members: Any) -> Tools:
+def tools(
+    directory: Path, parallel: int = 1, tuning: Tuning | None = None, room: Room | None = None, **members: Any
+) -> Tools:
     inference = members.pop("inference", None)
     kept = {"config": config(BASELINE, inference, **members), "baseline": BASELINE}
     (directory / "d.json").write_text(json.dumps(kept))
     path = directory / "gateway-0.sock"
     return Tools(
-        Specs(directory), tuning or Tuning(), lambda _: Lane(path), Limits(), lambda _: parallel, asyncio.Semaphore(1)
+        specs=Specs(directory),
+        tuning=tuning or Tuning(),
+        lane=lambda _: Lane(path),
+        limits=Limits(),
+        parallel=lambda _: parallel,
+        solving=asyncio.Semaphore(1),
+        room=room or Room(),
     )
 
 
@@ -369,11 +378,9 @@ def test_as_many_as_may_be_are_explained_at_once() -> None:
         async with serving(summing(delay_s=0.2)) as (_, directory):
             made = tools(directory)
             explainer = Explainer(ExplainerSettings(directory, directory, most_at_once=1))
-            first = asyncio.ensure_future(
-                explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), len(RECORD), 10)
-            )
+            first = asyncio.ensure_future(explainer._explain(Run(made, read_asked(headers()), RECORD.encode())))
             await asyncio.sleep(0)
-            second = await explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), len(RECORD), 10)
+            second = await explainer._explain(Run(made, read_asked(headers()), RECORD.encode()))
             assert (await first).outcome == "explained"
             return second.outcome, second.body
 
@@ -384,20 +391,22 @@ def test_as_many_as_may_be_are_explained_at_once() -> None:
 
 
 def test_time_goes_on_while_a_large_request_waits_for_others() -> None:
-    async def run() -> tuple[str, str]:
+    async def run() -> tuple[Told, Told]:
         async with serving(summing(delay_s=0.4)) as (_, directory):
-            made = tools(directory)
-            explainer = Explainer(ExplainerSettings(directory, directory))
-            large = 6 << 20
-            first = asyncio.ensure_future(
-                explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), large, 10)
-            )
+            made = tools(directory, room=Room(most=200_000))
+            large = f"{RECORD}\n".encode() * 10_000
+            enable = {"x_amzn_sagemaker_enable_explanations": "`false`"}
+            first = asyncio.ensure_future(Run(made, read_asked(headers(**enable)), large).explain())
             await asyncio.sleep(0)
-            second = await explainer._explain(Run(made, read_asked(headers()), RECORD.encode()), large, 0.1)
-            assert second.fields == [(b"x-hostmaker-failure", b"timed out")]
-            return (await first).outcome, second.outcome
+            second = await Run(made, read_asked(headers(0.1, **enable)), large).explain()
+            return await first, second
 
-    assert asyncio.run(run()) == ("explained", "failed")
+    first, second = asyncio.run(run())
+    assert (first.outcome, second.outcome, second.fields) == (
+        "explained",
+        "failed",
+        [(b"x-hostmaker-failure", b"timed out")],
+    )
 
 
 def test_a_batch_size_grows_while_it_helps() -> None:

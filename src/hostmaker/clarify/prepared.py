@@ -10,7 +10,7 @@ from hostmaker.clarify.config import ClarifyConfig, FeatureType, MimeType, read_
 from hostmaker.clarify.errors import ExplanationError
 from hostmaker.clarify.expression import Expression, ExpressionError, compile_expression
 from hostmaker.clarify.outputs import mime_type, shown
-from hostmaker.clarify.records import Cell, RecordError, read_csv, read_json_lines
+from hostmaker.clarify.records import Cell, Kind, RecordError, read_csv, read_json_lines
 from hostmaker.clarify.rendering import Layout, layout
 from hostmaker.clarify.scores import Outputs
 from hostmaker.clarify.text import Unit, engine, segmenter
@@ -18,6 +18,8 @@ from hostmaker.explainer.game import Games
 from hostmaker.kit.json_value import Json
 
 Records = list[tuple[Cell, ...]]
+BYTES_OF_A_CELL = 4  # at least, with what stands between them
+NOTHING = (Cell("", Kind.STRING),)  # an empty line of CSV
 CLIENT = 400  # the status of a fault in what the client sends
 
 
@@ -45,6 +47,11 @@ class Prepared:
         return len(self.baseline[0])
 
     @property
+    def size(self) -> int:
+        """About how many bytes the baseline has."""
+        return BYTES_OF_A_CELL * self.width * len(self.baseline)
+
+    @property
     def is_text(self) -> tuple[bool, ...]:
         """Tell of each feature whether it is text."""
         types = self.types or (None,) * self.width
@@ -69,13 +76,20 @@ class Prepared:
         """Read the records of a request; raises ExplanationError."""
         try:
             text = body.decode("utf-8-sig")
-            found = read_csv(text) if kind is MimeType.CSV else read_json_lines(text, self.features)
+            found = self._csv(text) if kind is MimeType.CSV else read_json_lines(text, self.features)
         except (RecordError, UnicodeDecodeError) as error:
             raise ExplanationError(CLIENT, f"The request cannot be read as {kind.value}: {error}") from error
         for index, record in enumerate(found):
             if len(record) != self.width:
                 text = f"Record {index} has {len(record)} features, the SHAP baseline has {self.width}"
                 raise ExplanationError(CLIENT, text)
+        return found
+
+    def _csv(self, text: str) -> Records:
+        """Read CSV; empty lines at its end are records only where a record may be one empty cell."""
+        found = read_csv(text)
+        while self.width > 1 and found and found[-1] == NOTHING:
+            found.pop()
         return found
 
     def expression(self, header: str | None) -> Expression | None:

@@ -47,6 +47,7 @@ class BaselineSource:
 
     def __init__(self, written: Sequence[bytes]) -> None:
         self._written = written
+        self._longest = max(map(len, written))
         self._scores: Floats | None = None
         self._missing = len(written)
         self.empty: Floats | None = None  # (c,), when all have been asked
@@ -58,7 +59,7 @@ class BaselineSource:
 
     def most_bytes(self, block: int) -> int:
         """Give a bound on the bytes of a row."""
-        return max(map(len, self._written))
+        return self._longest
 
     def rows(self, block: int, begin: int, end: int) -> list[bytes]:
         """Write some."""

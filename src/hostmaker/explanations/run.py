@@ -11,17 +11,19 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from hostmaker.clarify.errors import ExplanationError
-from hostmaker.clarify.explaining import MANY_PLAYERS, Cancelled, Explaining, Limits
+from hostmaker.clarify.explaining import Cancelled, Explaining, Limits, takes_long
 from hostmaker.clarify.scores import CountError
 from hostmaker.clarify.sources import Batch
 from hostmaker.explanations.asking import OF_REQUEST, Asked, Told, explained, failed, model_error
 from hostmaker.explanations.model import Answer, Lane, NoGatewayError, inside
 from hostmaker.explanations.pace import Pace
+from hostmaker.explanations.room import Room
 from hostmaker.explanations.specs import Specs
 from hostmaker.explanations.tuning import BatchSize, Tuning
 
 LARGE_BYTES = 128 * 1024  # a body whose reading is not done in the loop, where others wait
 LONGEST_SHOWN = 200
+SOLVED_IN_A_ROW = 100  # small records, before others have their turn
 UNDER_WAY = 2  # calls on a lane: one with the model, one that waits for it in the gateway
 MOST_ROWS = 1 << 31
 BROKEN_OFF = (b"broken", b"stale", b"timed out", b"too large")  # where a smaller call may fare better
@@ -64,6 +66,7 @@ class Tools:
     limits: Limits
     parallel: Callable[[int], int]
     solving: asyncio.Semaphore
+    room: Room
     clock: Callable[[], float] = time.perf_counter
 
 
@@ -90,7 +93,7 @@ class Run:
     async def explain(self) -> Told:
         """Give what the gateway is told; raises nothing but what is a fault of ours."""
         try:
-            async with asyncio.timeout(self._limit_s):
+            async with asyncio.timeout(self._limit_s), self._tools.room.of(len(self._body)):
                 return await self._explain()
         except TimeoutError:
             return self._late()
@@ -111,7 +114,7 @@ class Run:
         explaining = self._explaining = await _aside(len(self._body), make)
         lane = self._open()
         prediction = await self._predict(lane)
-        size = max(len(self._body), len(prediction.body))
+        size = max(len(self._body), len(prediction.body), prepared.size)
         if await _aside(size, explaining.predicted, prediction.content_type, prediction.body):
             await self._ask(lane, explaining, prepared.config.max_records)
         answer = await _aside(size, explaining.answer)
@@ -197,7 +200,7 @@ class Run:
         if failure not in BROKEN_OFF:
             raise Ended(failed(failure, answer.body))
         if size == 1 or self._is_given:
-            raise Ended(_synthetic_failed(500, answer.body, size))
+            raise Ended(_synthetic_failed(500, answer.body or failure, size))
         self._most_rows = min(self._most_rows, size // 2)
 
     async def _batch(self, explaining: Explaining, size: BatchSize) -> Batch | None:
@@ -209,9 +212,11 @@ class Run:
         return explaining.batch(min(size.rows, self._most_rows))
 
     async def _solve(self, explaining: Explaining) -> None:
-        for source in explaining.solvable():
-            if source.players < MANY_PLAYERS:
+        for number, source in enumerate(explaining.solvable(), 1):
+            if not takes_long(source):
                 explaining.solve(source)
+                if not number % SOLVED_IN_A_ROW:
+                    await asyncio.sleep(0)
             else:
                 async with self._tools.solving:
                     await asyncio.to_thread(explaining.solve, source)

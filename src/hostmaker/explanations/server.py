@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 
 from hostmaker.clarify.explaining import Limits
-from hostmaker.explanations.asking import JSON, PREFIX, Told, failed, read_asked
+from hostmaker.explanations.asking import JSON, PREFIX, Told, read_asked
 from hostmaker.explanations.model import Lane, NoGatewayError
 from hostmaker.explanations.room import Room
 from hostmaker.explanations.run import Run, Tools
@@ -47,7 +47,6 @@ class Explainer:
     def __init__(self, settings: ExplainerSettings) -> None:
         self._settings = settings
         self._under_way = 0
-        self._room = Room()
         self._tools = Tools(
             specs=Specs(settings.specs),
             tuning=Tuning(),
@@ -55,6 +54,7 @@ class Explainer:
             limits=Limits(players=settings.most_units, rows=settings.most_rows),
             parallel=self._parallel,
             solving=asyncio.Semaphore(1),
+            room=Room(),
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -64,7 +64,7 @@ class Explainer:
             return
         asked = read_asked(dict(scope["headers"]))
         run = Run(self._tools, asked, body)
-        work = asyncio.ensure_future(self._explain(run, len(body), asked.limit_s))
+        work = asyncio.ensure_future(self._explain(run))
         gone = asyncio.ensure_future(_gone(receive))
         try:
             await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
@@ -76,17 +76,14 @@ class Explainer:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    async def _explain(self, run: Run, size: int, limit_s: float) -> Told:
+    async def _explain(self, run: Run) -> Told:
         """The owner of an explanation: whatever goes wrong in it is told from here."""
         if self._under_way >= self._settings.most_at_once:
             text = f"{self._under_way} requests are being explained, as many as may be at once. Try again."
             return Told("unavailable", text.encode())
         self._under_way += 1
         try:
-            async with asyncio.timeout(limit_s), self._room.of(size):
-                return await run.explain()
-        except TimeoutError:  # most of it was spent in waiting
-            return failed(b"timed out", b"")
+            return await run.explain()
         except NoGatewayError as error:
             return Told("unavailable", f"The model cannot be asked: {error}. Try again.".encode())
         except MemoryError:
