@@ -394,7 +394,7 @@ def test_time_goes_on_while_a_large_request_waits_for_others() -> None:
     async def run() -> tuple[Told, Told]:
         async with serving(summing(delay_s=0.4)) as (_, directory):
             made = tools(directory, room=Room(most=200_000))
-            large = f"{RECORD}\n".encode() * 10_000
+            large = "\n".join([RECORD] * 10_000).encode()
             enable = {"x_amzn_sagemaker_enable_explanations": "`false`"}
             first = asyncio.ensure_future(Run(made, read_asked(headers(**enable)), large).explain())
             await asyncio.sleep(0)
