@@ -30,6 +30,7 @@ SCRIPTS = [
     ("sagemaker-3", "sdk3_resources"),
     ("sagemaker-3", "sdk3_refused"),
     ("spacy", "spacy_units"),
+    ("explainers", "explainer_oracles"),
 ]
 
 
