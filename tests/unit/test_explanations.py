@@ -445,3 +445,19 @@ def test_an_instance_that_has_ended_spoils_no_size(failure: bytes) -> None:
     else:
         assert (told.outcome, fields(told)[b"x-hostmaker-failure"], first) == ("failed", b"refused", [1, 255])
     assert second == [1, 255]
+
+
+@pytest.mark.parametrize("after", [b"failed\r\nx-hostmaker-failure: refused", b"moved"])
+def test_what_an_instance_has_ended_of_is_said_and_not_tried_on_the_next(after: bytes) -> None:
+    async def run() -> Told:
+        async with serving(summing()) as (fake, directory):
+            fake.outcome = {
+                1: b"x-hostmaker-outcome: failed\r\nx-hostmaker-failure: broken\r\n",
+                2: b"x-hostmaker-outcome: %b\r\n" % after,
+                3: b"x-hostmaker-outcome: %b\r\n" % after,
+            }
+            return await Run(tools(directory), read_asked(headers()), RECORD.encode()).explain()
+
+    told = asyncio.run(run())
+    assert (told.outcome, fields(told)[b"x-hostmaker-status"]) == ("model-error", b"500")
+    assert told.body.startswith(b"Model failed on a synthetic request of 255 records: ")

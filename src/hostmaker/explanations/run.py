@@ -84,6 +84,7 @@ class Run:
         self._lanes: list[Lane] = []
         self._is_given = False  # MaxRecordCount
         self._most_rows = MOST_ROWS
+        self._broken_off: Ended | None = None  # the last call that an instance has broken off
 
     @property
     def model_s(self) -> float:
@@ -198,9 +199,10 @@ class Run:
         """
         failure = answer.headers.get(b"x-hostmaker-failure", b"")
         if failure not in BROKEN_OFF:
-            raise Ended(failed(failure, answer.body))
+            raise self._broken_off or Ended(failed(failure, answer.body))
+        self._broken_off = Ended(_synthetic_failed(500, answer.body or failure, size))
         if size == 1 or self._is_given:
-            raise Ended(_synthetic_failed(500, answer.body or failure, size))
+            raise self._broken_off
         self._most_rows = min(self._most_rows, size // 2)
 
     async def _batch(self, explaining: Explaining, size: BatchSize) -> Batch | None:
@@ -249,7 +251,8 @@ class Run:
         self._pace.call_ends(0 if call.batch is None else call.batch.size)
         match answer.outcome:
             case b"moved":
-                raise Ended(Told("moved"))
+                # Not begun anew where an instance has ended of it: the next one would, too.
+                raise self._broken_off or Ended(Told("moved"))
             case b"answered" | b"failed":
                 return answer
         text = answer.body[:LONGEST_SHOWN].decode(errors="replace")

@@ -32,13 +32,13 @@ class Front(asyncio.Protocol):
     """One connection. `is_private`: the caller is one of us, nothing is verified."""
 
     __slots__ = (
-        "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_is_private", "_line",
-        "_names", "_parser", "_raw", "_routes", "_shape", "_shared", "_turns",
+        "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_line", "_names", "_parser",
+        "_raw", "_routes", "_shape", "_shared", "_turns", "is_private",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, is_private: bool) -> None:
         self._shared = shared
-        self._is_private = is_private
+        self.is_private = is_private
         self._routes = shared.private_routes if is_private else shared.routes
         self._parser = httptools.HttpRequestParser(self)
         self._line = Line(shared.steady, shared.outbox)
@@ -143,7 +143,7 @@ class Front(asyncio.Protocol):
         if refusal is not None:
             self._refuse(*refusal)
             return
-        admission.admit(request, parser.get_method(), shared, self._routes, self._is_private)
+        admission.admit(request, parser.get_method(), shared, self._routes, self.is_private)
         if request.route.kind is Kind.STORE and self._turns.is_free():
             self._turns.serve(request)
         if request.wants_continue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import random
 import socket
 import time
@@ -152,10 +153,17 @@ class Gateway:
     async def _finish(self) -> None:
         self._shared.is_ending = True
         deadline = self._shared.steady() + END_GRACE_S
-        while self._shared.connections and self._shared.steady() < deadline:
-            for front in list(self._shared.connections):
+        while (unfinished := self._unfinished()) and self._shared.steady() < deadline:
+            for front in unfinished:
                 front.close_if_idle()
             await asyncio.sleep(0.02)
+
+    def _unfinished(self) -> list[Front]:
+        """Give the connections to wait for: those of clients, and those from inside on which something is under way.
+
+        Others from inside stay open, for whoever has a request half done: it may be about to go on.
+        """
+        return [front for front in self._shared.connections if not front.is_private or front.idle_since == math.inf]
 
     def _table(self) -> RoutingTable:
         return self._shared.core.table.source

@@ -51,7 +51,9 @@ for row in explained:
     for baseline in (one, several):
         assert np.abs(ours(boosted, row, baseline, 1022) - by_shap(boosted, row, baseline, 1022)).max() < 1e-9
     mine = ours(boosted, row, one, 1022)
-    assert np.abs(mine - by_shapiq(boosted, row, one, 1024)).max() < 1e-6 * np.abs(mine).max()  # it only weighs additivity
+    assert (
+        np.abs(mine - by_shapiq(boosted, row, one, 1024)).max() < 1e-6 * np.abs(mine).max()
+    )  # it only weighs additivity
 print("all coalitions: the same")
 
 classes = LogisticRegression(max_iter=1000).fit(rows, labels > 140).predict_proba
