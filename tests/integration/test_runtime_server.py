@@ -486,7 +486,7 @@ def test_a_model_that_cannot_be_loaded(start: Callable[..., ModelServer]) -> Non
 
 
 def test_sigterm_finishes_what_has_come(start: Callable[..., ModelServer]) -> None:
-    server = start().wait()
+    server = start(environment={"SAGEMAKER_MODEL_SERVER_WORKERS": "4"}).wait()  # three are in the model at once
     busy, idle, streaming, partial = (server.talk() for _ in range(4))
     idle.send(PING)
     assert idle.reply().status == 200
