@@ -78,6 +78,7 @@ def test_the_explainer_answers_and_is_told_what_it_needs(explaining: Explaining)
         b"x-hostmaker-config": b"c1",
         b"x-hostmaker-explainer": DIGEST.encode(),
         b"x-hostmaker-instances": b"1",
+        b"x-hostmaker-workers": b"0",
         b"x-hostmaker-gateway": b"0",
         b"x-hostmaker-request-id": answer.headers["x-amzn-requestid"].encode(),
     }

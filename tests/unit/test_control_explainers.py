@@ -234,9 +234,26 @@ def test_scaling_and_routes_keep_the_explainer(ready: Api) -> None:
     assert endpoint is not None
     (variant,) = route(endpoint).variants
     assert (variant.explainer, variant.share) == (plan.digest, Fraction(1))
+    assert variant.workers == 0
     flawed = replace(endpoint.recorded.live_fleet, explainer=ExplainerPlan(flaw="no"))
     recorded = replace(endpoint.recorded, fleets={"0": flawed})
     assert route(replace(endpoint, recorded=recorded)).variants[0].explainer == ""
+
+
+@pytest.mark.parametrize(("told", "workers"), [("3", 3), ("many", 0), ("99999", 0)])
+def test_a_route_says_how_many_requests_an_explained_model_does_at_once(ready: Api, told: str, workers: int) -> None:
+    ready.config(ExplainerConfig=explainer())
+    ready.endpoint()
+    endpoint = ready.store.endpoint("us-east-1", "Fraud")
+    assert endpoint is not None
+    (wanted,) = endpoint.recorded.live_fleet.variants
+    container = replace(wanted.model.container, environment={"SAGEMAKER_MODEL_SERVER_WORKERS": told})
+    of_model = replace(wanted, model=replace(wanted.model, container=container))
+    fleet = replace(endpoint.recorded.live_fleet, variants=(of_model,))
+    recorded = replace(endpoint.recorded, fleets={"0": fleet})
+    assert route(replace(endpoint, recorded=recorded)).variants[0].workers == workers
+    plain = replace(fleet, explainer=None)
+    assert route(replace(endpoint, recorded=replace(recorded, fleets={"0": plain}))).variants[0].workers == 0
 
 
 def test_a_plan_says_what_an_update_would_refuse_and_keeps_nothing(ready: Api) -> None:

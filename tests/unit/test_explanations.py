@@ -102,7 +102,7 @@ async def serving(model: Model) -> AsyncIterator[tuple[FakeGateway, Path]]:
 def headers(limit_s: float = 10.0, **more: str) -> dict[bytes, bytes]:
     told = {
         "region": "us-east-1", "endpoint": "e", "variant": "v", "config": "c", "explainer": "d", "gateway": "0",
-        "instances": "1", "request-id": "r", "limit-s": str(limit_s),
+        "instances": "1", "workers": "0", "request-id": "r", "limit-s": str(limit_s),
     }  # fmt: skip
     fields = {f"x-hostmaker-{name}".encode(): value.encode() for name, value in told.items()}
     further = {b"content-type": b"text/csv", b"x-amzn-sagemaker-inference-id": b"one"}
@@ -121,7 +121,7 @@ def tools(
         tuning=tuning or Tuning(),
         lane=lambda _: Lane(path),
         limits=Limits(),
-        parallel=lambda _: parallel,
+        parallel=lambda _, __: parallel,
         solving=asyncio.Semaphore(1),
         room=room or Room(),
     )
@@ -461,3 +461,14 @@ def test_what_an_instance_has_ended_of_is_said_and_not_tried_on_the_next(after: 
     told = asyncio.run(run())
     assert (told.outcome, fields(told)[b"x-hostmaker-status"]) == ("model-error", b"500")
     assert told.body.startswith(b"Model failed on a synthetic request of 255 records: ")
+
+
+@pytest.mark.parametrize(
+    ("instances", "workers", "most", "expected"), [(1, 1, 4, 1), (4, 1, 4, 2), (1, 2, 4, 1), (1, 8, 4, 4), (3, 8, 2, 2)]
+)
+def test_half_of_what_instances_do_at_once_is_asked(instances: int, workers: int, most: int, expected: int) -> None:
+    async def run() -> int:
+        settings = ExplainerSettings(Path(), Path(), parallel_calls=most)
+        return Explainer(settings)._parallel(instances, workers)
+
+    assert asyncio.run(run()) == expected

@@ -25,7 +25,8 @@ class VariantRoute:
     While a deployment shifts traffic, a variant has two routes of one name: `share` is each one's part of the variant's
     traffic, in [0, 1], and both sum to 1. Without an instance, the other route of that name takes over; without one
     there either, invocations are answered 503. `explainer` is the digest of the explainer that answers in the model's
-    place; empty: there is none.
+    place; empty: there is none. `workers` is how many requests an instance does at once, 0 where the model does not
+    say: known for what has an explainer.
     """
 
     name: str
@@ -35,6 +36,7 @@ class VariantRoute:
     config: str = ""
     share: Fraction = Fraction(1)
     explainer: str = ""
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ Fields = list[tuple[bytes, bytes]]
 class Asked:
     """One request of a client, and whom to ask for it: a variant under one config, by the gateway that asks us.
 
-    `explainer` names the config of the explainer; `limit_s` is how long all of it may take.
+    `explainer` names the config of the explainer; each of the `instances` does `workers` requests at once (0: not
+    known); `limit_s` is how long all of it may take.
     """
 
     region: str
@@ -35,6 +36,7 @@ class Asked:
     explainer: str
     gateway: int
     instances: int
+    workers: int
     limit_s: float
     ident: bytes
     header: str | None
@@ -58,6 +60,7 @@ def read_asked(headers: Mapping[bytes, bytes]) -> Asked:
         explainer=told(b"explainer"),
         gateway=int(told(b"gateway")),
         instances=int(told(b"instances")),
+        workers=int(told(b"workers")),
         limit_s=float(told(b"limit-s")),
         ident=headers[PREFIX + b"request-id"],
         header=None if enable is None else enable.decode("utf-8", "replace"),

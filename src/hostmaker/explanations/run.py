@@ -57,14 +57,14 @@ class Call:
 class Tools:
     """What the explanations of a process share. `solving`: one large system of equations at a time.
 
-    `lane` makes a connection to a gateway; `parallel`: calls of one model at once, for so many instances.
+    `lane` makes a connection to a gateway; `parallel`: calls of one model at once, for so many instances and workers.
     """
 
     specs: Specs
     tuning: Tuning
     lane: Callable[[int], Lane]
     limits: Limits
-    parallel: Callable[[int], int]
+    parallel: Callable[[int, int], int]
     solving: asyncio.Semaphore
     room: Room
     clock: Callable[[], float] = time.perf_counter
@@ -144,7 +144,7 @@ class Run:
         while not size.is_known and (batch := await self._batch(explaining, size)) is not None:
             call = await self._send(lane, Call(batch.body, batch))  # alone, until one has gone well
             await self._take(explaining, size, batch, await self._receive(lane, call), call.took_s)
-        number = self._tools.parallel(asked.instances)
+        number = self._tools.parallel(asked.instances, asked.workers)
         lanes = [lane, *(self._open() for _ in range(number - 1))]
         await _all(self._ask_on(each, explaining, size) for each in lanes)
         await self._solve(explaining)

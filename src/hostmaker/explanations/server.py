@@ -97,9 +97,9 @@ class Explainer:
     def _lane(self, gateway: int) -> Lane:
         return Lane(self._settings.run_dir / f"gateway-{gateway}.sock")
 
-    def _parallel(self, instances: int) -> int:
+    def _parallel(self, instances: int, workers: int) -> int:
         """Never more than half of what the instances do at once, so that plain requests find room beside."""
-        at_once = max(2, os.cpu_count() or 1)  # requests that an instance's model server runs, unless told otherwise
+        at_once = workers or max(2, os.cpu_count() or 1)  # as the model server has it, unless it is told otherwise
         return max(1, min(self._settings.parallel_calls, instances * at_once // 2))
 
 

@@ -100,6 +100,7 @@ class Explained:
             (b"config", variant.config.encode()),
             (b"explainer", variant.explainer.encode()),
             (b"instances", b"%d" % len(variant.instances)),
+            (b"workers", b"%d" % variant.workers),
             (b"gateway", b"%d" % self._shared.index),
             (b"request-id", request.ident),
             (b"limit-s", b"%.3f" % max(0.0, left_s)),

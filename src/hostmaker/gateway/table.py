@@ -41,6 +41,7 @@ class Variant(Generic[P]):
 
     __slots__ = (
         "config", "explainer", "field", "instances", "is_least_outstanding", "name", "others", "share", "up_to",
+        "workers",
     )  # fmt: skip
 
     def __init__(self, route: VariantRoute, up_to: float, instances: tuple[Instance[P], ...]) -> None:
@@ -52,6 +53,7 @@ class Variant(Generic[P]):
         self.config = route.config
         self.share = float(route.share)
         self.explainer = route.explainer
+        self.workers = route.workers
         self.others: tuple[Variant[P], ...] = ()
 
     def size(self) -> int:

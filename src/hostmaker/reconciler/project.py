@@ -12,6 +12,7 @@ from hostmaker.domain.fleet import InstanceSpec
 from hostmaker.domain.routing import EndpointRoute, InstanceRoute, TableChange, VariantRoute
 
 NOT_INVOKABLE = (EndpointStatus.CREATING, EndpointStatus.FAILED, EndpointStatus.DELETING)
+WORKERS = "SAGEMAKER_MODEL_SERVER_WORKERS"
 ALL, NONE = Fraction(1), Fraction(0)
 
 
@@ -134,15 +135,7 @@ def _blue_parts(endpoint: Endpoint, name: str, green: Fraction) -> list[VariantR
             room -= len(part.instances)
     total = sum(len(part.instances) for part in parts)
     return [
-        VariantRoute(
-            part.name,
-            part.weight,
-            part.strategy,
-            part.instances,
-            part.config,
-            (1 - green) * (Fraction(len(part.instances), total) if total else Fraction(1, len(parts))),
-            part.explainer,
-        )
+        replace(part, share=(1 - green) * (Fraction(len(part.instances), total) if total else Fraction(1, len(parts))))
         for part in parts
     ]
 
@@ -156,6 +149,7 @@ def _part(
         if member.fleet == fleet and member.variant == wanted.name and member.phase is MemberPhase.IN_SERVICE
     ]
     snapshot = endpoint.recorded.fleet(fleet)
+    explainer = (snapshot.explainer.digest if snapshot.explainer is not None else None) or ""
     return VariantRoute(
         wanted.name,
         wanted.share_weight,
@@ -163,8 +157,15 @@ def _part(
         tuple(InstanceRoute(m.instance_id, m.slot, m.socket or "") for m in serving[:most]),
         snapshot.config_name,
         share,
-        (snapshot.explainer.digest if snapshot.explainer is not None else None) or "",
+        explainer,
+        _workers(wanted) if explainer else 0,
     )
+
+
+def _workers(wanted: DesiredVariant) -> int:
+    """Give how many requests an instance does at once, as its model is told; 0 where it is not."""
+    told = wanted.model.container.environment.get(WORKERS, "")
+    return int(told) if told.isdigit() and len(told) < 5 else 0
 
 
 def _spec(endpoint: Endpoint, member: Member, timeouts: Timeouts) -> InstanceSpec:
