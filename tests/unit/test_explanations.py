@@ -472,3 +472,17 @@ def test_half_of_what_instances_do_at_once_is_asked(instances: int, workers: int
         return Explainer(settings)._parallel(instances, workers)
 
     assert asyncio.run(run()) == expected
+
+
+def test_too_few_samples_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> list[str]:
+        async with serving(summing()) as (_, directory):
+            made = tools(directory, NumberOfSamples=4)
+            return [(await Run(made, read_asked(headers()), RECORD.encode()).explain()).outcome for _ in range(2)]
+
+    assert asyncio.run(run()) == ["explained", "explained"]
+    (warning,) = (each.getMessage() for each in caplog.records if each.name == "hostmaker.explainer")
+    assert warning.startswith("endpoint e: NumberOfSamples is less than the features of 1 records.")
+    caplog.clear()
+    explain(summing(), NumberOfSamples=8)
+    assert not [each for each in caplog.records if each.name == "hostmaker.explainer"]

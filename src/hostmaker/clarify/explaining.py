@@ -280,6 +280,11 @@ class Explaining:
         }
 
     @property
+    def too_few(self) -> int:
+        """Give how many records have more players than coalitions tell apart."""
+        return sum(0 < source.size < source.players - 1 for source in self._sources.values())
+
+    @property
     def engine(self) -> str | None:
         """Name what cuts texts into units; None where no feature is text."""
         return self._prepared.engine

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,6 +22,8 @@ from hostmaker.explanations.room import Room
 from hostmaker.explanations.specs import Specs
 from hostmaker.explanations.tuning import BatchSize, Tuning
 
+log = logging.getLogger("hostmaker.explainer")
+FEW = "Their attributions are the least ones that fit; raise it to at least twice as many."
 LARGE_BYTES = 128 * 1024  # a body whose reading is not done in the loop, where others wait
 LONGEST_SHOWN = 200
 SOLVED_IN_A_ROW = 100  # small records, before others have their turn
@@ -67,6 +70,7 @@ class Tools:
     parallel: Callable[[int, int], int]
     solving: asyncio.Semaphore
     room: Room
+    warned: set[str] = field(default_factory=set)  # explainers, of which the log has said that they ask too little
     clock: Callable[[], float] = time.perf_counter
 
 
@@ -92,7 +96,7 @@ class Run:
         return self._pace.model_s
 
     async def explain(self) -> Told:
-        """Give what the gateway is told; raises nothing but what is a fault of ours."""
+        """Give what the gateway is told; raises NoGatewayError, and what is a fault of ours."""
         try:
             async with asyncio.timeout(self._limit_s), self._tools.room.of(len(self._body)):
                 return await self._explain()
@@ -148,6 +152,11 @@ class Run:
         lanes = [lane, *(self._open() for _ in range(number - 1))]
         await _all(self._ask_on(each, explaining, size) for each in lanes)
         await self._solve(explaining)
+        if (few := explaining.too_few) and asked.explainer not in self._tools.warned:
+            self._tools.warned.add(asked.explainer)
+            log.warning(
+                "endpoint %s: NumberOfSamples is less than the features of %d records. %s", asked.endpoint, few, FEW
+            )
 
     async def _ask_on(self, lane: Lane, explaining: Explaining, size: BatchSize) -> None:
         """Ask for one batch after the other, so that the model waits for none.
