@@ -66,8 +66,9 @@ def test_units_are_seen_one_by_one() -> None:
     ("body", "path", "values"),
     [
         (b'[1, "a,b"]\n', None, ("1", "a,b")),
-        (b'{"data": {"features": [1.50, null]}}', "data.features", ("1.5", "null")),
-        (b'{"data": [1, 2]}', "data[:2]", None),
+        (b'{"data": {"features": [1.50, null]}}', "data.features", ("1.50", "null")),
+        (b'{"data": [1, 2, 3]}', "data[:2]", ("1", "2")),
+        (b'{"data": [1, 2]}', "data[", None),
         (b'{"data": [1, 2]}', None, None),
         (b'{"data": [1, 2]}', "other.member", None),
         (b'{"data": [1, 2, 3]}', "data", None),
