@@ -79,7 +79,7 @@ def test_control_killed_under_load_fails_no_invocation(server: Server, endpoint:
 
     def management_is_back() -> bool:
         try:
-            return endpoint in str(server.client("sagemaker").list_endpoints()["Endpoints"])
+            return endpoint in str(server.client("sagemaker").list_endpoints(NameContains=endpoint)["Endpoints"])
         except ClientError as error:
             if "The control plane does not answer" not in str(error):
                 raise
