@@ -25,8 +25,8 @@ ROOT = Path(__file__).parent.parent
 def main() -> None:
     """Have the environment, measure in it, and print."""
     parser = argparse.ArgumentParser(prog="python -m benches.explainer", description=__doc__)
-    parser.add_argument("--rows", type=int, default=40, help="explained in each case")
-    parser.add_argument("--seeds", type=int, default=3, help="with which each row is explained")
+    parser.add_argument("--rows", type=int, default=150, help="explained in each case")
+    parser.add_argument("--seeds", type=int, default=1, help="with which each row is explained")
     parser.add_argument("--packages", nargs="*", default=PACKAGES, help="what to measure against")
     arguments = parser.parse_args()
     python = environment(arguments.packages)
