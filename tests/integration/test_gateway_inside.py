@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -156,6 +157,25 @@ def test_a_stale_connection_is_tried_once_more(inside: House) -> None:
     instance.script = close_when_reused
     client = inside.client(inside.private)
     assert [client.send(call()).answer().status for _ in range(2)] == [200, 200]
+
+
+def test_an_instance_that_ends_of_a_call_has_broken_it_off(inside: House) -> None:
+    instance = inside.start().instances["i"]
+
+    def end(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        if len(instance.seen) == 1:
+            writer.write(OK)
+        else:
+            os.unlink(inside.socket_of("i"))
+            writer.transport.abort()
+
+    instance.script = end
+    client = inside.client(inside.private)
+    assert client.send(call()).answer().status == 200
+    answer = client.send(call()).answer()
+    assert (answer.status, answer.headers["x-hostmaker-failure"]) == (503, "broken")
+    assert answer.body == b"The model's process closed the connection before it answered, and takes no other."
+    assert (inside.outstanding(), len(instance.seen)) == ([0] * 8, 2)
 
 
 # What it counts as

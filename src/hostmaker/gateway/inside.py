@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECONDS = re.compile(rb"[0-9]{1,9}(\.[0-9]{1,9})?")
 TEXT = b"Content-Type: text/plain; charset=utf-8\r\n"
 ANSWERED = b"x-hostmaker-outcome: answered\r\n"
+ENDED = "The model's process closed the connection before it answered, and takes no other."
 MOVED = b"x-hostmaker-outcome: moved\r\n"
 
 
@@ -36,6 +37,7 @@ class Inside:
     is_bodiless = False
     is_streamed = False
     _limit_at = 0.0
+    _was_closed = False  # a connection was, before any byte of the answer
     _choice: Choice[HttpPeer] | None = None
 
     def __init__(self, turns: Turns, shared: Shared, request: Request) -> None:
@@ -84,9 +86,12 @@ class Inside:
         if choice is None:
             return
         if core.retry(choice, failure):
+            self._was_closed |= failure is Failure.STALE
             self._send(choice)
             return
         self._release()
+        if failure is Failure.REFUSED and self._was_closed:  # it has ended of this call, as like as not
+            failure, detail = Failure.BROKEN, ENDED
         if failure is Failure.REFUSED and not core.is_served(choice):
             self._tell_moved()
         else:
