@@ -17,7 +17,8 @@ from hostmaker.gateway.core import MOST_ATTEMPTS, Choice
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.heads import returned
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import AnswerLimits, HttpPeer, UpstreamConnection, cancel
+from hostmaker.gateway.upstream import AnswerLimits, HttpPeer, cancel
+from hostmaker.gateway.whole import WholeExchange
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared
@@ -60,22 +61,16 @@ def no_explainer(endpoint: str) -> ValidationError:
     return ValidationError(text, {"ErrorCode": "EXPLANATIONS_NOT_SUPPORTED"})
 
 
-class Explained:
+class Explained(WholeExchange):
     """One invocation, handed to the explainer, begun anew when what it explains is served no more, answered."""
 
-    head = body = b""
-    deadline = 0.0
-    connection: UpstreamConnection | None = None
-    is_over = False
-    is_bodiless = False
-    is_streamed = False
     _attempts = 1
     _model_us = 0  # spent in calls of the model, over all attempts
     _is_counted = False  # by the meter
 
     def __init__(self, turns: Turns, shared: Shared, request: Request, choice: Choice[HttpPeer], asked: Asked) -> None:
         """`choice` is counted no more: it says which variant, not which instance."""
-        self._turns = turns
+        super().__init__(turns)
         self._shared = shared
         self._request = request
         self._choice = choice
@@ -147,20 +142,6 @@ class Explained:
                 log.error("an explanation of endpoint %s got no answer: %s", self._choice.endpoint.name, failure.value)
                 self._end(InternalFailure(ENDED), Failure.OURS)
 
-    def stream_began(self, status: int, fields: list[bytes]) -> bool:
-        """Nothing is streamed here."""
-        return False
-
-    def stream_part(self, part: bytes) -> None:
-        """Nothing is streamed here."""
-
-    def stream_ended(self) -> None:
-        """Nothing is streamed here."""
-
-    def hold(self, number: int) -> bool:
-        """Count bytes of the answer that are kept; False when there is no room for them."""
-        return self._turns.hold(number)
-
     def _pass_on(self, fields: list[bytes], told: dict[bytes, bytes], body: bytes) -> None:
         """Answer with the explanation."""
         self._count(records=_number(told.get(b"x-hostmaker-records")) or 0)
@@ -226,16 +207,6 @@ class Explained:
         if not self._is_counted:
             self._is_counted = True
             self._shared.meter.left(self._choice, self._asked.began)
-
-    def pause(self) -> None:
-        """The client reads slowly: read no more from the explainer."""
-        if self.connection is not None:
-            self.connection.pause()
-
-    def resume(self) -> None:
-        """The client reads again."""
-        if self.connection is not None:
-            self.connection.resume()
 
 
 def _number(text: bytes | None) -> int | None:

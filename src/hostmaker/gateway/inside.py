@@ -14,7 +14,8 @@ from hostmaker.gateway.core import Choice
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.heads import returned
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import HttpPeer, UpstreamConnection, cancel
+from hostmaker.gateway.upstream import HttpPeer, cancel
+from hostmaker.gateway.whole import WholeExchange
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared
@@ -27,21 +28,15 @@ ENDED = "The model's process closed the connection before it answered, and takes
 MOVED = b"x-hostmaker-outcome: moved\r\n"
 
 
-class Inside:
+class Inside(WholeExchange):
     """One call: chosen, sent, perhaps tried again under the same config, answered."""
 
-    head = body = b""
-    deadline = 0.0
-    connection: UpstreamConnection | None = None
-    is_over = False
-    is_bodiless = False
-    is_streamed = False
     _limit_at = 0.0
     _was_closed = False  # a connection was, before any byte of the answer
     _choice: Choice[HttpPeer] | None = None
 
     def __init__(self, turns: Turns, shared: Shared, request: Request) -> None:
-        self._turns = turns
+        super().__init__(turns)
         self._shared = shared
         self._request = request
 
@@ -98,20 +93,6 @@ class Inside:
             status = 504 if failure is Failure.TIMED_OUT else 503
             self._turns.answer(status, failure_lines(failure), detail.encode(errors="replace"))
 
-    def stream_began(self, status: int, fields: list[bytes]) -> bool:
-        """Nothing is streamed here."""
-        return False
-
-    def stream_part(self, part: bytes) -> None:
-        """Nothing is streamed here."""
-
-    def stream_ended(self) -> None:
-        """Nothing is streamed here."""
-
-    def hold(self, number: int) -> bool:
-        """Count bytes of the answer that are kept; False when there is no room for them."""
-        return self._turns.hold(number)
-
     # The explainer
 
     def cancel(self) -> None:
@@ -119,16 +100,6 @@ class Inside:
         cancel(self)
         if self._choice is not None:
             self._release()
-
-    def pause(self) -> None:
-        """The explainer reads slowly: read no more from the instance."""
-        if self.connection is not None:
-            self.connection.pause()
-
-    def resume(self) -> None:
-        """The explainer reads again."""
-        if self.connection is not None:
-            self.connection.resume()
 
     def _tell_moved(self) -> None:
         exact = self._request.route.exact
