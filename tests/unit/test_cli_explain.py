@@ -18,11 +18,11 @@ from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
 
+from hostmaker.clarify.reading import read_answer
 from hostmaker.cli.explain_page import draw
 from hostmaker.cli.explain_seen import Reading, look
 from hostmaker.cli.explain_table import Look, drawn
 from hostmaker.cli.main import app
-from hostmaker.explainer.answer import read_answer
 
 from .explained import (
     ADULTS,

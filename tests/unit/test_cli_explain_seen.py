@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from hostmaker.clarify.reading import read_answer
 from hostmaker.cli.explain_seen import Player, Reading, Seen, look
-from hostmaker.explainer.answer import read_answer
 
 from .explained import (
     ADULTS,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import typer
 
+from hostmaker.clarify.reading import Answer, AnswerError, read_answer
 from hostmaker.cli.explain_seen import CSV, JSON_LINES, Reading, Seen, look
 from hostmaker.cli.front_door import FrontDoor, RefusedError
 from hostmaker.cli.server import read_ready
-from hostmaker.explainer.answer import Answer, AnswerError, read_answer
 from hostmaker.explainer.drawing import harmless
 from hostmaker.explainer.plots_png import PillowMissingError, need_pillow
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from hostmaker.clarify.reading import Answer
 from hostmaker.cli.explain_seen import Player, Seen
-from hostmaker.explainer.answer import Answer
 from hostmaker.explainer.drawing import DOWN, LINE, NAME_WIDTH, QUIET, TEXT, UP, harmless, likely_width, shortened
 from hostmaker.explainer.plots import bars, text, waterfall
 from hostmaker.explainer.plots_png import bars_png

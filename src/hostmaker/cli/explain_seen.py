@@ -14,9 +14,9 @@ from hostmaker.clarify.config import ClarifyConfig, ConfigError, MimeType, read_
 from hostmaker.clarify.errors import ExplanationError
 from hostmaker.clarify.expression import ExpressionError, compile_expression
 from hostmaker.clarify.outputs import mime_type
+from hostmaker.clarify.reading import Answer, Feature
 from hostmaker.clarify.records import RecordError, read_csv, read_json_lines
 from hostmaker.clarify.scores import Outputs
-from hostmaker.explainer.answer import Answer, Feature
 from hostmaker.explainer.regression import logit
 from hostmaker.kit.json_value import Json
 

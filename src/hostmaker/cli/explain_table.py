@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from hostmaker.clarify.reading import Feature
 from hostmaker.cli.explain_seen import Player, Seen
-from hostmaker.explainer.answer import Feature
 from hostmaker.explainer.drawing import harmless
 from hostmaker.explainer.plots import woven
 

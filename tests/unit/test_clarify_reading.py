@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostmaker.explainer.answer import AnswerError, Feature, Unit, read_answer
+from hostmaker.clarify.reading import AnswerError, Feature, Unit, read_answer
 
 from .explained import ADULTS, CLASSES, LINEAR, NOTHING, REVIEW, answer, tabular, unit
 
