@@ -33,7 +33,9 @@ _SYMBOL = "y(?:[mjv]|(?<=j)y)*+"
 _FLAG = f"r{_EXTEND}r?{_EXTEND}"
 _SIGN = f"[^smjvz]{_EXTEND}"
 # Marks that stand after a space, such as those of direction, go with what follows.
-_TOKEN = re.compile(f"[mjvz]*+(?:{'|'.join((_WORD, _CHARACTER, _KATAKANA, _SYMBOL, _FLAG, _SIGN))})z*+|[mjvz]++")
+_TOKEN = re.compile(
+    f"[mjvz]*+(?:{'|'.join((_WORD, _CHARACTER, _KATAKANA, _SYMBOL, _FLAG, _SIGN))})(?:z[mjvz]*+)?|[mjvz]++"
+)
 _END = re.compile(
     r"(?P<marks>[dtT][dtTmjvz]*+)"
     # German closes with what others open with; before a space, and there an emoji belongs to what it follows.
