@@ -17,6 +17,8 @@ from tests.integration.conftest import Server
 
 from soak.candidates import Candidate, draw
 from soak.deployments import Course, Rollouts
+from soak.fuzz.api import Findings, Prober
+from soak.fuzz.requests import mutants
 from soak.processes import House, Report, attack
 from soak.simulation import Results, Runs, every_point, random_pairs, took
 
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=30, help="of real processes under load")
     parser.add_argument("--deployments", type=int, default=100, help="of random policies, real ones, under load")
     parser.add_argument("--deployment-kills", type=int, default=50, help="of control, within those")
+    parser.add_argument("--api-mutants", type=int, default=20_000, help="mutated requests of all served operations")
     parser.add_argument("--seed", type=int, default=1, help="of the policies and models that are drawn")
     parser.add_argument("--per-second", type=float, default=200.0, help="requests while they are killed")
     parser.add_argument(
@@ -45,6 +48,7 @@ def main() -> None:
     ends_at = time.monotonic() + arguments.most_minutes * 60
     report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
     courses = _deployments(arguments.deployments, arguments.deployment_kills, arguments.seed)
+    mutated = _mutate(arguments.api_mutants, arguments.seed) if arguments.api_mutants else None
     simulated = {
         "two crashes, hundreds": random_pairs("plain", arguments.pairs),
         "two crashes in deployments, hundreds": random_pairs("deployments", arguments.deployment_pairs),
@@ -60,15 +64,18 @@ def main() -> None:
         _tell(report)
         table.add_row("invocations under fire", f"{report.invocations:,}", str(len(report.unexplained)))
         table.add_row("processes killed", str(len(report.kills)), f"{len(report.left)} left behind")
+    if mutated is not None:
+        table.add_row("mutated API requests", f"{mutated.sent:,}", str(len(mutated.wrong)))
+    wrong = mutated.wrong if mutated is not None else []
     lost = [f"{course.candidate}: {text}" for course in courses for text in course.broken]
     if courses:
         table.add_row("deployments under load", str(len(courses)), str(len(lost)))
         table.add_row("control killed within them", str(sum(course.kills for course in courses)), "")
     console.print(table)
     in_simulation = [text for runs in told.values() for text in runs.broken]
-    for text in (*lost, *in_simulation)[:10]:
+    for text in (*lost, *wrong, *in_simulation)[:10]:
         console.print(text, highlight=False)
-    is_broken = lost or in_simulation or (report is not None and (report.unexplained or report.left))
+    is_broken = lost or wrong or in_simulation or (report is not None and (report.unexplained or report.left))
     sys.exit(1 if is_broken else 0)
 
 
@@ -127,6 +134,22 @@ def _deployments(number: int, kills: int, seed: int) -> list[Course]:
         finally:
             server.stop()
     return courses
+
+
+def _mutate(number: int, seed: int) -> Findings:
+    """Send mutated requests to a server of its own."""
+    with tempfile.TemporaryDirectory(prefix="hm-soak-") as root:
+        server = Server(Path(root) / "data").start()
+        try:
+            findings = Prober(server.ready).run(mutants(seed, number))
+        finally:
+            server.stop()
+    statuses = ", ".join(f"{status}: {count:,}" for status, count in sorted(findings.statuses.items()))
+    console.print(
+        f"{findings.sent:,} mutated requests in {findings.seconds:.0f} s, slowest {findings.slowest_s:.2f} s, "
+        f"by status {statuses}"
+    )
+    return findings
 
 
 def _tell(report: Report) -> None:

@@ -108,6 +108,11 @@ def test_a_way_back_of_100_percent_is_all_at_once() -> None:
 # What is refused
 
 
+def test_an_alarm_without_a_name_is_refused() -> None:
+    with pytest.raises(ValidationException, match="each of AutoRollbackConfiguration.Alarms needs an AlarmName"):
+        read_guardrails({"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}, {}]}})
+
+
 def test_two_policies_are_refused() -> None:
     expected = "Only one of BlueGreenUpdatePolicy and RollingUpdatePolicy can be specified."
     assert refusal({**blue_green(ALL_AT_ONCE), **rolling(percent(50))}) == expected

@@ -41,7 +41,7 @@ def read_guardrails(sent: Sent | None) -> Guardrails:
     if "BlueGreenUpdatePolicy" in sent and "RollingUpdatePolicy" in sent:
         raise ValidationException("Only one of BlueGreenUpdatePolicy and RollingUpdatePolicy can be specified.")
     rollback = cast(Sent, sent.get("AutoRollbackConfiguration") or {})
-    alarms = tuple(str(alarm["AlarmName"]) for alarm in cast("list[Sent]", rollback.get("Alarms") or []))
+    alarms = tuple(map(_alarm_name, cast("list[Sent]", rollback.get("Alarms") or [])))
     if (policy := cast("Sent | None", sent.get("RollingUpdatePolicy"))) is not None:
         return Guardrails(None, _rolling(policy), alarms, _limit(policy))
     blue_green = cast("Sent | None", sent.get("BlueGreenUpdatePolicy"))
@@ -79,6 +79,13 @@ def check_guardrails(
         )
     blue_green, rolling, alarms = guardrails.blue_green, guardrails.rolling, guardrails.alarms
     return Guardrails(blue_green, rolling, alarms, waits + DEFAULT_MAXIMUM_EXECUTION)
+
+
+def _alarm_name(alarm: Sent) -> str:
+    """Return the name; the service's model does not require it, and nothing can be watched without."""
+    if not alarm.get("AlarmName"):
+        raise _invalid("each of AutoRollbackConfiguration.Alarms needs an AlarmName")
+    return str(alarm["AlarmName"])
 
 
 def _policy(sent: Sent) -> Sent:
