@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hostmaker.assembly.doorbell import Doorbell
-from hostmaker.assembly.lives import Lives
+from hostmaker.assembly.lives import Lives, Patience, RoleFailedError
 from hostmaker.assembly.role import Role
 
 ANSWERING = """
@@ -39,12 +39,24 @@ def role(script: str, index: int = 0, **further: Any) -> Role:
     return Role("explainer", (sys.executable, "-c", script), index, **further)
 
 
+HANGING = """
+import os, time
+os.write(int(os.environ["HOSTMAKER_PULSE"]), b".")
+time.sleep(60)
+"""
+SPEAKING = """
+import os, sys
+os.write(int(os.environ["HOSTMAKER_PULSE"]), b".!state.db is damaged.")
+sys.exit({code})
+"""
+
+
 @asynccontextmanager
-async def living(path: Path) -> AsyncIterator[tuple[Doorbell, Lives]]:
+async def living(path: Path, patience: Patience | None = None) -> AsyncIterator[tuple[Doorbell, Lives]]:
     """Give a doorbell, and lives of roles that get its socket."""
     reading, writing = os.pipe()
     bell = Doorbell(path)
-    lives = Lives(reading, {"explainer": bell.listener})
+    lives = Lives(reading, {"explainer": bell.listener}, patience)
     try:
         yield bell, lives
     finally:
@@ -130,5 +142,96 @@ def test_a_role_that_does_not_end_is_killed(tmp_path: Path) -> None:
             lives.is_stopping = True
             await lives.end("explainer-0", 0.1)
             await keeping
+
+    run(story())
+
+
+def first_of(lives: Lives) -> int | None:
+    return next(iter(lives.pids().get("explainer", [])), None)
+
+
+def test_a_role_that_hangs_is_replaced_and_it_is_said_why(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path / "bell.sock", Patience(silence_s=1.0)) as (_, lives):
+            keeping = asyncio.create_task(lives.keep(role(HANGING)))
+            await until(lambda: first_of(lives) is not None)
+            first = first_of(lives)
+            await until(lambda: first_of(lives) != first)
+            (report,) = lives.reports()
+            assert report.restarts == 1
+            assert report.pid == first_of(lives)
+            assert "had given no sign of life for" in report.last_end
+            lives.is_stopping = True
+            await lives.end("explainer-0", 5)
+            await keeping
+
+    run(story())
+
+
+def test_a_role_that_does_not_begin_is_replaced_after_a_time_of_its_own(tmp_path: Path) -> None:
+    async def story() -> None:
+        patience = Patience(silence_s=0.1, start_s=1.0)
+        async with living(tmp_path / "bell.sock", patience) as (_, lives):
+            keeping = asyncio.create_task(lives.keep(role("import time; time.sleep(60)")))
+            await until(lambda: bool(lives.reports()) and lives.reports()[0].restarts == 1)
+            lives.is_stopping = True
+            await lives.end("explainer-0", 5)
+            await keeping
+
+    run(story())
+
+
+def test_a_program_that_has_no_pulse_is_asked(tmp_path: Path) -> None:
+    async def story() -> None:
+        answers = True
+
+        async def probe() -> bool:
+            return answers
+
+        async with living(tmp_path / "bell.sock", Patience(2.5, 2.5)) as (_, lives):
+            foreign = role("import time; time.sleep(60)", is_ours=False, probe=probe)
+            keeping = asyncio.create_task(lives.keep(foreign))
+            await until(lambda: first_of(lives) is not None)
+            first = first_of(lives)
+            await asyncio.sleep(4)
+            assert first_of(lives) == first
+            answers = False
+            await until(lambda: first_of(lives) != first)
+            lives.is_stopping = True
+            await lives.end("explainer-0", 5)
+            await keeping
+
+    run(story())
+
+
+def test_a_role_that_says_that_it_cannot_serve_is_not_started_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path / "bell.sock") as (_, lives):
+            with pytest.raises(RoleFailedError, match=r"exit code 78: state\.db is damaged\."):
+                await lives.keep(role(SPEAKING.format(code=78)))
+            assert lives.reports()[0].restarts == 1
+
+    run(story())
+
+
+def test_a_role_that_ends_again_and_again_is_given_up_before_the_server_is_ready(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path / "bell.sock") as (_, lives):
+            with pytest.raises(RoleFailedError, match=r"explainer-0 ends at once again and again: .* state\.db is"):
+                await lives.keep(role(SPEAKING.format(code=1)))
+            assert lives.reports()[0].restarts == 5
+
+    run(story())
+
+
+def test_a_role_is_started_again_for_ever_once_the_server_was_ready(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with living(tmp_path / "bell.sock") as (_, lives):
+            lives.is_ready = True
+            keeping = asyncio.create_task(lives.keep(role(SPEAKING.format(code=1))))
+            await until(lambda: bool(lives.reports()) and lives.reports()[0].restarts > 5)
+            assert not keeping.done()
+            keeping.cancel()
+            await asyncio.wait((keeping,))
 
     run(story())

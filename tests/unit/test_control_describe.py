@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from hostmaker.control.describe import describe_endpoint
-from hostmaker.control.status import endpoint_status
+from hostmaker.control.describe import describe_endpoint, unheard_since
+from hostmaker.control.status import endpoint_status, node_status
 from hostmaker.domain.actions import Admit, Launch, Resolve, SetStatus, Stop, Withdraw
 from hostmaker.domain.endpoint import (
     Desired,
@@ -222,3 +222,26 @@ def test_the_status_page_shows_variants_and_instances() -> None:
     ]
     assert shown["instances"][0]["failure"] == {"kind": "ping", "cause": "it exited", "exit_code": 3}
     assert shown["instances"][1]["failure"] is None
+
+
+def test_instances_that_are_not_heard_of_are_said_to_be_unknown() -> None:
+    endpoint = served(endpoint_of({"VariantName": "v"}))
+    shown: Any = describe_endpoint(endpoint, AWAY, unheard_since(AWAY, START + timedelta(seconds=5)))
+    assert shown["EndpointStatus"] == "InService"
+    (variant,) = shown["ProductionVariants"]
+    assert variant["CurrentInstanceCount"] == 2
+    assert variant["VariantStatus"] == [
+        {
+            "Status": "Updating",
+            "StatusMessage": "Unknown since 2026-01-01T00:00:00+00:00: the node agent, which watches the instances, "
+            "does not answer. The instance count is the last one known.",
+            "StartTime": START,
+        }
+    ]
+    assert node_status(AWAY) == {"is_heard": False, "since": "2026-01-01T00:00:00+00:00"}
+
+
+def test_a_node_agent_that_is_started_again_is_not_worth_a_word() -> None:
+    assert unheard_since(AWAY, START + timedelta(seconds=4.9)) is None
+    assert unheard_since(Known(1), START + timedelta(days=1)) is None
+    assert node_status(Known(1)) == {"is_heard": True}

@@ -16,6 +16,7 @@ from hostmaker.auth.credentials import Credentials
 from hostmaker.kit.files import write_atomically
 
 PROBE_EVERY_S = 0.05
+PROBE_WITHIN_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,28 @@ class ReadyFiles:
             path.unlink(missing_ok=True)
 
 
-async def wait_until_answering(server: Server) -> None:
+@dataclass(slots=True)
+class Waiting:
+    """What a start waits for, for whoever gives up."""
+
+    for_what: str = "nothing"
+
+
+async def wait_until_answering(server: Server, waiting: Waiting) -> None:
     """Wait until every role answers: control with a node, each gateway, the object store."""
     run = server.settings.run
-    host, _, port = server.s3_url.partition("://")[2].rstrip("/").rpartition(":")
     gateways = [run / f"gateway-{index}.sock" for index in range(server.settings.gateways)]
-    await _until(lambda: _control_has_node(run / "control.sock"))
-    for path in gateways:
-        await _until(functools.partial(answers, path))
+    await _until(lambda: _control_has_node(run / "control.sock"), "control, with the node agent,", waiting)
+    for index, path in enumerate(gateways):
+        await _until(functools.partial(answers, path), f"gateway-{index}", waiting)
+    host, _, port = server.s3_url.partition("://")[2].rstrip("/").rpartition(":")
     if port.isdigit():
-        await _until(lambda: _store_answers(host, int(port)))
+        await _until(lambda: store_answers(host, int(port)), "the object store", waiting)
 
 
-async def _until(asked: Callable[[], Awaitable[bool]]) -> None:
-    while True:
-        if await asked():
-            return
+async def _until(asked: Callable[[], Awaitable[bool]], what: str, waiting: Waiting) -> None:
+    waiting.for_what = what
+    while not await asked():
         await asyncio.sleep(PROBE_EVERY_S)
 
 
@@ -113,21 +120,22 @@ async def _control_has_node(path: Path) -> bool:
         writer.close()
 
 
-async def _store_answers(host: str, port: int) -> bool:
-    """An S3 that is up answers an unsigned request, if only with 403; one that starts answers 5xx or nothing."""
+async def store_answers(host: str, port: int, *, is_any_good: bool = False) -> bool:
+    """Whether an S3 that is up answers an unsigned request, if only with 403.
+
+    One that starts answers 5xx or nothing; `is_any_good`: any answer will do, for whoever asks whether it hangs.
+    """
     try:
-        reader, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    try:
-        writer.write(f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
-        async with asyncio.timeout(2):
-            status = (await reader.readline()).split(b" ")
-        return len(status) > 1 and status[1].isdigit() and int(status[1]) < 500
+        async with asyncio.timeout(PROBE_WITHIN_S):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(f"GET / HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+                status = (await reader.readline()).split(b" ")
+            finally:
+                writer.close()
     except (OSError, TimeoutError):
         return False
-    finally:
-        writer.close()
+    return len(status) > 1 and status[1].isdigit() and (is_any_good or int(status[1]) < 500)
 
 
 def keeper_pid(path: Path) -> int | None:

@@ -7,14 +7,17 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from hostmaker.assembly.settings import Joined, read_joined
-from hostmaker.kit.roles import run_until_stopped
+from hostmaker.kit.files import Lock, lock_holder
+from hostmaker.kit.roles import CANNOT_SERVE, CannotServeError, run_until_stopped, say_last_words
 
+LOCK_TRIES = 100
 SEVERAL = ("gateway", "explainer")  # of these, several may run side by side
 
 
@@ -29,6 +32,7 @@ class Role:
     is_ours: bool = True  # reads its lifeline; a foreign program is killed by the kernel instead
     leftovers: tuple[Path, ...] = ()  # files that it leaves behind
     output: Path | None = None  # where what it prints goes; None: to ours
+    probe: Callable[[], Awaitable[bool]] | None = None  # whether it answers, of a program that has no pulse
 
     @property
     def label(self) -> str:
@@ -50,6 +54,7 @@ class Start:
     index: int
     lifeline: int | None
     listener: int | None
+    pulse: int | None = None
 
 
 Main: TypeAlias = Callable[[Start], Coroutine[Any, Any, None]]
@@ -68,11 +73,57 @@ def start_role(name: str, main: Main, finish: Main | None = None) -> None:
         index=arguments.index,
         lifeline=_descriptor("HOSTMAKER_LIFELINE"),
         listener=_descriptor("HOSTMAKER_LISTENER"),
+        pulse=_descriptor("HOSTMAKER_PULSE"),
     )
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        how = runner.run(run_until_stopped(main(start), start.lifeline))
-        if how == "asked" and finish is not None:
-            runner.run(finish(start))
+    try:
+        _take_life(arguments.run_dir, name, arguments.index)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            how = runner.run(run_until_stopped(main(start), start.lifeline, start.pulse))
+            if how == "asked" and finish is not None:
+                runner.run(finish(start))
+    except Exception as error:  # the owner of the process: the supervisor is told why it ends
+        sentence = explain_end(error)
+        say_last_words(start.pulse, sentence or _last_line(error))
+        if sentence is None:
+            raise
+        logging.getLogger("hostmaker").error("%s", sentence)
+        sys.exit(CANNOT_SERVE if any(isinstance(each, CannotServeError) for each in _causes(error)) else 1)
+
+
+def lives_directory(run_dir: Path) -> Path:
+    """Return where each role holds a lock while it lives: no two of one label run on one data directory."""
+    return run_dir / "roles"
+
+
+def explain_end(error: Exception) -> str | None:
+    """Return a sentence for an end that is the world's fault; None where a traceback says more."""
+    causes = _causes(error)
+    if any(isinstance(each, CannotServeError) for each in causes):
+        return next(str(each) for each in causes if isinstance(each, CannotServeError))
+    if all(isinstance(each, OSError) and each.filename for each in causes):
+        return "; ".join(f"{each.filename}: {each.strerror}" for each in causes if isinstance(each, OSError)) + "."
+    return None
+
+
+def _causes(error: Exception) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [cause for each in error.exceptions if isinstance(each, Exception) for cause in _causes(each)]
+    return [error]
+
+
+def _last_line(error: Exception) -> str:
+    return "; ".join(f"{type(each).__name__}: {each}" for each in _causes(error))
+
+
+def _take_life(run_dir: Path, name: str, index: int) -> None:
+    directory = lives_directory(run_dir)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    life = Lock(directory / f"{name}-{index}.lock")
+    for _ in range(LOCK_TRIES):
+        if life.acquire():
+            return
+        time.sleep(0.01)  # whoever looks whether it is held holds it for a moment
+    raise CannotServeError(f"Another {name} runs on {run_dir} already (process {lock_holder(life.path)}).")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -125,6 +125,20 @@ class ObjectsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SupervisorSection:
+    """`supervisor.*`"""
+
+    silence_s: float = field(
+        default=10.0, metadata={"doc": "seconds without a sign of life, after which a role is replaced; 0: never"}
+    )
+    start_s: float = field(default=60.0, metadata={"doc": "seconds a role may take to give its first; 0: any"})
+    ready_within_s: float = field(default=180.0, metadata={"doc": "seconds until all roles answer, or `up` gives up"})
+    endpoints_within_s: float = field(
+        default=30.0, metadata={"doc": "seconds that `ready` waits for endpoints that were in service"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What `hostmaker up` was asked for. Top-level settings have options or names of their own."""
 
@@ -141,6 +155,7 @@ class Settings:
     node: NodeSection = field(default_factory=NodeSection)
     objects: ObjectsSection = field(default_factory=ObjectsSection)
     explainer: ExplainerSection = field(default_factory=ExplainerSection)
+    supervisor: SupervisorSection = field(default_factory=SupervisorSection)
 
     @property
     def data(self) -> Path:
@@ -192,6 +207,8 @@ def with_setting(settings: Settings, assignment: str) -> Settings:
             return dataclasses.replace(settings, node=_replaced(settings.node, key, name, text))
         case ["explainer", key]:
             return dataclasses.replace(settings, explainer=_replaced(settings.explainer, key, name, text))
+        case ["supervisor", key]:
+            return dataclasses.replace(settings, supervisor=_replaced(settings.supervisor, key, name, text))
         case ["objects", key]:
             return dataclasses.replace(settings, objects=_replaced(settings.objects, key, name, text))
         case _:

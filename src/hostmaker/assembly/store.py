@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hostmaker.assembly.ready import store_answers
 from hostmaker.assembly.role import Role
 from hostmaker.assembly.settings import Settings
 from hostmaker.auth.credentials import Credentials
@@ -23,6 +24,7 @@ def store_role(settings: Settings, credentials: Credentials) -> tuple[Role | Non
         is_ours=False,
         leftovers=command.leftovers,
         output=settings.data / "store.log",
+        probe=lambda: store_answers("127.0.0.1", command.s3_port, is_any_good=True),
     )
     address = (f"http://127.0.0.1:{command.s3_port}", credentials.access_key_id, credentials.secret_access_key)
     return role, address

@@ -18,17 +18,21 @@ import time
 from contextlib import suppress
 
 from hostmaker.assembly.doorbell import Doorbell
-from hostmaker.assembly.lives import Lives
-from hostmaker.assembly.ready import ReadyFiles, Server, keeper_pid, wait_until_answering
-from hostmaker.assembly.role import Role, our_role
+from hostmaker.assembly.leftovers import clear_way, end_roles, remove_sockets
+from hostmaker.assembly.lives import Lives, Patience, RoleFailedError
+from hostmaker.assembly.ready import ReadyFiles, Server, Waiting, keeper_pid, wait_until_answering
+from hostmaker.assembly.role import Role, explain_end, lives_directory, our_role
 from hostmaker.assembly.settings import Joined, Settings, write_joined
 from hostmaker.assembly.store import store_role
 from hostmaker.auth.credentials import open_credentials
 from hostmaker.fleet.confine import IsolationError, find_isolation
+from hostmaker.fleet.watch import Process, process
 from hostmaker.kit.clock import open_clock
-from hostmaker.kit.codec import decode
-from hostmaker.kit.files import Lock, lock_holder
+from hostmaker.kit.codec import decode, encode
+from hostmaker.kit.files import Lock, lock_holder, write_atomically
+from hostmaker.kit.json_value import Json
 from hostmaker.kit.roles import raise_descriptor_limit
+from hostmaker.objects.seaweedfs import SOCKETS as SEAWEEDFS_SOCKETS
 
 log = logging.getLogger("hostmaker")
 STOP_GRACE_S = 10.0
@@ -47,15 +51,20 @@ class Supervisor:
         self._settings = settings
         self._lock = Lock(settings.data / "lock")
         self._lifeline_read, self._lifeline_write = os.pipe()
+        self._stop_asked = asyncio.Event()
+        self._failure: StartError | None = None
+        self._keeper: Process | None = None
+        self._notes: list[str] = []  # what people should know of this start
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; raises StartError."""
         began = time.monotonic()
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, self._stop_asked.set)
         self._take_data_dir()
+        await asyncio.to_thread(end_roles, self._settings.run)
+        clear_way(self._settings.run)
         raise_descriptor_limit()
         try:
             if self._settings.node.isolation != "auto":  # which is always possible
@@ -64,7 +73,8 @@ class Supervisor:
             raise StartError(str(error)) from error
         listener = self._listen()
         explainer = Doorbell(self._settings.run / "explainer.sock")
-        lives = Lives(self._lifeline_read, {"gateway": listener, "explainer": explainer.listener})
+        patience = Patience(self._settings.supervisor.silence_s, self._settings.supervisor.start_s)
+        lives = Lives(self._lifeline_read, {"gateway": listener, "explainer": explainer.listener}, patience)
         credentials = open_credentials(self._settings.data / "credentials.json")
         open_clock(self._settings.data / "clock.json", self._settings.time_scale)
         store, s3 = store_role(self._settings, credentials)
@@ -81,11 +91,11 @@ class Supervisor:
         on_demand = [our_role("explainer", self._settings.run, index) for index in range(self._settings.explainers)]
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(lives.keep(role)) for role in roles]
-                tasks += [group.create_task(lives.keep(role, explainer.rung)) for role in on_demand]
-                announcing = group.create_task(self._announce(server, ready, lives, began))
+                tasks = [group.create_task(self._keep(lives, role)) for role in roles]
+                tasks += [group.create_task(self._keep(lives, role, explainer.rung)) for role in on_demand]
                 tasks.append(group.create_task(self._follow_processes(ready, lives)))
-                await stop.wait()
+                announcing = group.create_task(self._announce(server, ready, lives, began))
+                await self._stop_asked.wait()
                 lives.is_stopping = True
                 announcing.cancel()
                 log.info("stopping: instances and roles are being ended")
@@ -95,16 +105,34 @@ class Supervisor:
         finally:
             ready.remove()
             explainer.close()
-            for leftover in (
-                *self._settings.run.glob("**/*.sock"),
-                *(path for role in roles for path in role.leftovers),
-            ):
-                leftover.unlink(missing_ok=True)
-            for place in self._settings.run.glob("i/*/"):
-                with suppress(OSError):
-                    place.rmdir()
+            self._clear(roles)
             self._lock.release()
         log.info("stopped")
+        if self._failure is not None:
+            raise self._failure
+
+    async def _keep(self, lives: Lives, role: Role, needed: asyncio.Event | None = None) -> None:
+        """Keep a role; when it cannot serve, the server ends in order."""
+        try:
+            await lives.keep(role, needed)
+        except RoleFailedError as error:
+            self._fail(str(error))
+        except OSError as error:  # it cannot even be started
+            self._fail(f"{role.label} cannot be started: {error.filename or role.argv[0]}: {error.strerror}.")
+
+    def _fail(self, why: str) -> None:
+        if self._failure is None:
+            self._failure = StartError(why)
+        self._stop_asked.set()
+
+    def _clear(self, roles: list[Role]) -> None:
+        """Remove the sockets that nobody listens at any more, wherever roles have put them."""
+        for leftover in self._settings.run.glob("**/*.sock"):
+            leftover.unlink(missing_ok=True)
+        remove_sockets(SEAWEEDFS_SOCKETS, tuple(path for role in roles for path in role.leftovers))
+        for place in self._settings.run.glob("i/*/"):
+            with suppress(OSError):
+                place.rmdir()
 
     def _take_data_dir(self) -> None:
         for directory in (
@@ -112,6 +140,7 @@ class Supervisor:
             self._settings.run,
             self._settings.run / "gateways",
             self._settings.run / "i",
+            lives_directory(self._settings.run),
         ):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             if directory.stat().st_uid != os.getuid():
@@ -143,26 +172,40 @@ class Supervisor:
         return listener
 
     async def _announce(self, server: Server, ready: ReadyFiles, lives: Lives, began: float) -> None:
-        await wait_until_answering(server)
+        limit_s = self._settings.supervisor.ready_within_s
+        waiting = Waiting()
+        try:
+            async with asyncio.timeout(limit_s):
+                await wait_until_answering(server, waiting)
+        except TimeoutError:
+            self._fail(
+                f"Not ready after {limit_s:g} s: {waiting.for_what} does not answer (supervisor.ready_within_s)."
+            )
+            return
+        lives.is_ready = True
         ready.write(self._pids(lives))
         log.info("ready after %.1f s at %s", time.monotonic() - began, server.endpoint_url)
         log.info('in another terminal: eval "$(hostmaker env --data-dir %s)"', self._settings.data)
 
     async def _follow_processes(self, ready: ReadyFiles, lives: Lives) -> None:
-        """Keep the ready file true: a role was replaced, or the keeper, which the node agent starts.
+        """Keep the files about processes true: a role was replaced, or the keeper, which the node agent starts.
 
-        A disk that is full does not end the server: the file is written when there is room again.
+        A disk that is full does not end the server: the files are written when there is room again.
         """
         known: dict[str, list[int]] | None = None
+        shown: dict[str, Json] | None = None
         while True:
             await asyncio.sleep(PROCESSES_LOOK_S)
-            pids = self._pids(lives)
-            if ready.is_written and pids != known:
-                try:
+            pids, roles = self._pids(lives), {"roles": encode(lives.reports()), "notes": list(self._notes)}
+            try:
+                if ready.is_written and pids != known:
                     ready.write(pids)
                     known = pids
-                except OSError as error:
-                    log.warning("the ready file cannot be written, and is tried again: %s", error)
+                if roles != shown:
+                    write_atomically(self._settings.run / "roles.json", json.dumps(roles).encode())
+                    shown = roles
+            except OSError as error:
+                log.warning("the ready file cannot be written, and is tried again: %s", error)
 
     async def _stop(self, lives: Lives, roles: list[Role]) -> None:
         """End the roles from the outside in: no new request comes in while those inside are being finished."""
@@ -172,8 +215,14 @@ class Supervisor:
             await asyncio.gather(*(lives.end(label, grace_s) for label in labels))
 
     def _pids(self, lives: Lives) -> dict[str, list[int]]:
-        keeper = keeper_pid(self._settings.run / "keeper.sock")
-        return {"supervisor": [os.getpid()], **lives.pids(), "keeper": [keeper] if keeper else []}
+        if self._keeper is None or not self._keeper.lives():  # asking again and again would fill a hung one's queue
+            pid = keeper_pid(self._settings.run / "keeper.sock")
+            self._keeper = process(pid) if pid else None
+        return {
+            "supervisor": [os.getpid()],
+            **lives.pids(),
+            "keeper": [self._keeper.pid] if self._keeper is not None else [],
+        }
 
 
 def main() -> None:
@@ -186,11 +235,11 @@ def main() -> None:
         asyncio.run(Supervisor(settings).run())
     except StartError as error:
         sys.exit(f"hostmaker: {error}")
-    except BaseExceptionGroup as group:
-        raised = group.subgroup(StartError)
-        if raised is None:
+    except Exception as error:
+        sentence = explain_end(error)
+        if sentence is None:
             raise
-        sys.exit(f"hostmaker: {raised.exceptions[0]}")
+        sys.exit(f"hostmaker: {sentence}")
 
 
 if __name__ == "__main__":

@@ -23,12 +23,24 @@ STOP_LIMIT_S = 90.0
 def read_ready(data_dir: Path) -> Mapping[str, Any]:
     """Give the ready file's document; ends the command with a sentence when there is no server."""
     try:
-        return cast(Mapping[str, Any], json.loads((data_dir / "ready.json").read_text()))
+        return cast(Mapping[str, Any], json.loads((data_dir / "ready.json").read_bytes()))
+    except (ValueError, IsADirectoryError) as error:
+        typer.echo(f"{data_dir / 'ready.json'} cannot be read ({error}); the next `hostmaker up` writes it.", err=True)
+        raise typer.Exit(1) from error
     except FileNotFoundError:
         starting = lock_holder(data_dir / "lock")
         state = f"The server (process {starting}) is still starting" if starting else "No server runs"
         typer.echo(f"{state} on {data_dir}. Start one with: hostmaker up --data-dir {data_dir}", err=True)
         raise typer.Exit(1) from None
+
+
+def read_roles(data_dir: Path) -> dict[str, Any]:
+    """Return what the supervisor says of its roles and of its start; empty lists where it has said nothing yet."""
+    try:
+        document = json.loads((Settings(str(data_dir)).run / "roles.json").read_bytes())
+        return {"roles": list(document["roles"]), "notes": list(document["notes"])}
+    except (OSError, ValueError, LookupError, TypeError):
+        return {"roles": [], "notes": []}
 
 
 def client_environment(ready: Mapping[str, Any]) -> dict[str, str]:
@@ -48,6 +60,7 @@ def stop_server(data_dir: Path) -> str | None:
     supervisor = lock_holder(data_dir / "lock")
     if supervisor:
         os.kill(supervisor, signal.SIGTERM)
+        os.kill(supervisor, signal.SIGCONT)  # one that is stopped could not hear it
         _wait(lambda: lock_holder(data_dir / "lock") is None, f"Process {supervisor}")
         return f"Stopped the server (process {supervisor}) on {data_dir}."
     path = Settings(str(data_dir)).run / "keeper.sock"

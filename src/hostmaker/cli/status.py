@@ -8,21 +8,27 @@ from typing import Any
 
 import typer
 
-from hostmaker.cli.server import ask_control, read_ready
+from hostmaker.cli.server import ask_control, read_ready, read_roles
 from hostmaker.cli.timeline import print_timelines
 
 
 def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
     """Print what runs; exit code 1 when the endpoint asked for does not exist."""
     ready = read_ready(data_dir)
-    endpoints = ask_control(data_dir, "/_hostmaker/status")["endpoints"]
+    server = read_roles(data_dir)
+    if not as_json:
+        _print_server(ready, server)
+    page = ask_control(data_dir, "/_hostmaker/status")
+    endpoints = page["endpoints"]
     if endpoint is not None:
         endpoints = [item for item in endpoints if item["name"].lower() == endpoint.lower()]
     if as_json:
         document = {key: ready[key] for key in ("endpoint_url", "region", "account_id", "pids")}
-        typer.echo(json.dumps({**document, "endpoints": endpoints}, indent=1))
+        typer.echo(json.dumps({**document, **server, "node": page["node"], "endpoints": endpoints}, indent=1))
     else:
-        _print(ready, endpoints, endpoint)
+        if not page["node"]["is_heard"]:
+            typer.echo(f"The node agent has not been heard since {page['node']['since']}: instances are unknown.")
+        _print(endpoints, endpoint)
         if endpoint is not None:
             for found in endpoints:
                 print_timelines(data_dir, found["region"], found["name"])
@@ -30,7 +36,16 @@ def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _print(ready: Any, endpoints: list[Any], asked: str | None) -> None:
+def _print_server(ready: Any, server: Any) -> None:
+    typer.echo(f"Server at {ready['endpoint_url']} (process {ready['pids']['supervisor'][0]})")
+    for note in server["notes"]:
+        typer.echo(note)
+    for role in server["roles"]:
+        if role.get("restarts"):
+            typer.echo(f"{role['role']} was started again {role['restarts']} times; last: {role['last_end']}")
+
+
+def _print(endpoints: list[Any], asked: str | None) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -38,7 +53,6 @@ def _print(ready: Any, endpoints: list[Any], asked: str | None) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=250)  # what reads a pipe wants whole names
-    console.print(f"Server at [bold]{ready['endpoint_url']}[/] (process {ready['pids']['supervisor'][0]})")
     if not endpoints:
         console.print(f"There is no endpoint {asked!r}." if asked else "No endpoints yet.")
         return

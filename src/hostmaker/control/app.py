@@ -18,7 +18,7 @@ from hostmaker.control.endpoint_configs import EndpointConfigs
 from hostmaker.control.endpoints import Endpoints, list_monitoring_schedules
 from hostmaker.control.models import Models
 from hostmaker.control.services import Services
-from hostmaker.control.status import endpoint_status
+from hostmaker.control.status import endpoint_status, node_status
 from hostmaker.control.tags import Tags
 from hostmaker.control.updates import Updates
 from hostmaker.domain.errors import ApiError, InternalFailure, UnknownOperationException
@@ -56,7 +56,8 @@ def management_app(
 
     async def status(request: Request) -> Response:
         node = services.facts()
-        return JSONResponse({"endpoints": [endpoint_status(e, node) for e in services.store.endpoints()]})
+        shown = [endpoint_status(endpoint, node) for endpoint in services.store.endpoints()]
+        return JSONResponse({"endpoints": shown, "node": node_status(node)})
 
     async def metrics(request: Request) -> Response:
         return Response(prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")

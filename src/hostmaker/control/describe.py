@@ -6,6 +6,7 @@ Source: DescribeEndpoint, PendingDeploymentSummary and ProductionVariantStatus p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import cast
 
 from hostmaker.control.variant_status import live_status, pending_status
@@ -15,11 +16,14 @@ from hostmaker.domain.fleet import InstanceState, Known, Unknown
 from hostmaker.kit.json_value import Json
 
 LONGEST_REASON = 1024
+UNHEARD_AFTER = timedelta(seconds=5)
 ECHOED = ("ManagedInstanceScaling", "RoutingConfig")  # of a variant, as sent
 
 
-def describe_endpoint(endpoint: Endpoint, node: Known | Unknown) -> dict[str, object]:
-    """Give the output of DescribeEndpoint."""
+def describe_endpoint(
+    endpoint: Endpoint, node: Known | Unknown, unheard_since: datetime | None = None
+) -> dict[str, object]:
+    """Give the output of DescribeEndpoint. `unheard_since`: as the function of that name says."""
     desired, recorded, live = endpoint.desired, endpoint.recorded, endpoint.recorded.live_fleet
     shown: dict[str, object] = {
         "EndpointName": desired.name,
@@ -40,8 +44,16 @@ def describe_endpoint(endpoint: Endpoint, node: Known | Unknown) -> dict[str, ob
     if (pending := _pending_summary(endpoint, node)) is not None:
         shown["PendingDeploymentSummary"] = pending
     if _has_live_fleet(endpoint):
-        shown["ProductionVariants"] = [_live(endpoint, wanted) for wanted in live.variants]
+        shown["ProductionVariants"] = [_live(endpoint, wanted, unheard_since) for wanted in live.variants]
     return shown
+
+
+def unheard_since(node: Known | Unknown, now: datetime) -> datetime | None:
+    """Return when the instances were last heard of, where that is `UNHEARD_AFTER` ago or more; else None.
+
+    A node agent that is being started again is away for a moment, which is not worth a word.
+    """
+    return node.since if isinstance(node, Unknown) and now - node.since >= UNHEARD_AFTER else None
 
 
 def _has_live_fleet(endpoint: Endpoint) -> bool:
@@ -53,7 +65,7 @@ def _has_live_fleet(endpoint: Endpoint) -> bool:
     return status not in (EndpointStatus.CREATING, EndpointStatus.FAILED)
 
 
-def _live(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, object]:
+def _live(endpoint: Endpoint, wanted: DesiredVariant, unheard_since: datetime | None) -> dict[str, object]:
     recorded, desired = endpoint.recorded, endpoint.desired
     goal = wanted
     if desired.number > recorded.begun and desired.kind is RequestKind.SCALE:
@@ -68,7 +80,7 @@ def _live(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, object]:
         "DesiredWeight": goal.share_weight,
         "CurrentInstanceCount": serving,
         "DesiredInstanceCount": goal.instances,
-        **live_status(endpoint, wanted),
+        **live_status(endpoint, wanted, unheard_since),
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import cast
 
 from hostmaker.control.capacity import check_capacity
-from hostmaker.control.describe import describe_endpoint
+from hostmaker.control.describe import describe_endpoint, unheard_since
 from hostmaker.control.endpoint_configs import find_config
 from hostmaker.control.explainers import Explainer, read_explainer
 from hostmaker.control.guardrails import check_guardrails, read_guardrails
@@ -83,9 +83,9 @@ class Endpoints:
 
     def describe(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """DescribeEndpoint."""
-        return describe_endpoint(
-            find_endpoint(self._services, ctx, str(request["EndpointName"])), self._services.facts()
-        )
+        endpoint = find_endpoint(self._services, ctx, str(request["EndpointName"]))
+        node = self._services.facts()
+        return describe_endpoint(endpoint, node, unheard_since(node, self._services.now()))
 
     def delete(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """DeleteEndpoint: invocations are refused from now on; instances finish what is inside them."""

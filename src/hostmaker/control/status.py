@@ -24,6 +24,13 @@ def endpoint_status(endpoint: Endpoint, node: Known | Unknown) -> dict[str, Json
     }
 
 
+def node_status(node: Known | Unknown) -> dict[str, Json]:
+    """Return whether the node agent is heard; where it is not, since when, and nothing of its instances is known."""
+    if isinstance(node, Known):
+        return {"is_heard": True}
+    return {"is_heard": False, "since": node.since.isoformat(timespec="seconds")}
+
+
 def _deployment(endpoint: Endpoint) -> dict[str, Json] | None:
     deployment = endpoint.recorded.deployment
     if deployment is None:

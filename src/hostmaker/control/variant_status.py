@@ -5,10 +5,16 @@ Source: ProductionVariantStatus page, and the event samples of "Automating Amazo
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hostmaker.domain.deployment import Capacity, Deployment, Phase
 from hostmaker.domain.endpoint import DesiredVariant, Endpoint, EndpointStatus, Member, MemberPhase
 from hostmaker.planner.draft import draft
 
+UNHEARD = (
+    "Unknown since {}: the node agent, which watches the instances, does not answer. "
+    "The instance count is the last one known."
+)
 LEAVING = (MemberPhase.WITHDRAWN, MemberPhase.STOPPED)
 
 
@@ -35,14 +41,21 @@ def pending_status(endpoint: Endpoint, wanted: DesiredVariant, deployment: Deplo
     return _status("Baking", bake, deployment.since)
 
 
-def live_status(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, object]:
-    """Give the member VariantStatus of a live variant; nothing when it is idle."""
+def live_status(endpoint: Endpoint, wanted: DesiredVariant, unheard_since: datetime | None = None) -> dict[str, object]:
+    """Give the member VariantStatus of a live variant; nothing when it is idle and its instances are heard of."""
+    shown = _under_way(endpoint, wanted)
+    if unheard_since is not None:
+        shown.append(_status("Updating", UNHEARD.format(unheard_since.isoformat(timespec="seconds")), unheard_since))
+    return {"VariantStatus": shown} if shown else {}
+
+
+def _under_way(endpoint: Endpoint, wanted: DesiredVariant) -> list[dict[str, object]]:
     recorded = endpoint.recorded
     if recorded.scaling is not None:
-        return {"VariantStatus": [_scaling(endpoint, wanted)]}
+        return [_scaling(endpoint, wanted)]
     deployment = recorded.deployment
     if deployment is None or recorded.status is EndpointStatus.DELETING:
-        return {}
+        return []
     blue = [m for m in recorded.members if m.variant == wanted.name and m.fleet in deployment.blue]
     leaving = [m for m in blue if m.phase in LEAVING]
     launching = [m for m in blue if m.phase is MemberPhase.LAUNCHED]
@@ -52,7 +65,7 @@ def live_status(endpoint: Endpoint, wanted: DesiredVariant) -> dict[str, object]
         shown.append(_status("Deleting", f"Terminating {len(leaving)} instance(s).", since))
     if launching and deployment.cause is not None:
         shown.append(_launching(launching))
-    return {"VariantStatus": shown} if shown else {}
+    return shown
 
 
 def _first(endpoint: Endpoint, variant: str) -> int:

@@ -21,7 +21,7 @@ from hostmaker.fleet.confine import Confiner, Isolation
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.forking import Forking
 from hostmaker.fleet.instance import Periods
-from hostmaker.fleet.keeper_client import KeeperClient, KeeperError
+from hostmaker.fleet.keeper_client import PING_WITHIN_S, KeeperClient, KeeperError
 from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.preparation import Preparing, default_prepare_argv
 from hostmaker.fleet.runner import InstanceRunner, Place, Tools
@@ -33,10 +33,12 @@ from hostmaker.kit.codec import CodecError, decode, decode_tagged, encode, encod
 from hostmaker.kit.files import write_atomically
 from hostmaker.kit.links import Link, connect
 from hostmaker.kit.processes import boot_id
+from hostmaker.kit.silence import Silence
 
 log = logging.getLogger("hostmaker.node")
 COALESCE_S = 0.005
 LINK_AGAIN_S = (0.02, 1.0)  # first and longest wait
+PING_KEEPER_EVERY_S = 2.0
 KEEPER_AGAIN_S = (0.1, 5.0)
 RUNNER_AGAIN_S = (0.5, 30.0)
 
@@ -122,6 +124,7 @@ class NodeAgent:
             self._find()
             self._converge()
             self._group.create_task(self._keep_keeper())
+            self._group.create_task(self._watch_keeper())
             self._group.create_task(self._watch_disk())
             self._group.create_task(self._watch_usage())
             self._group.create_task(self._tell_changes())
@@ -255,6 +258,21 @@ class NodeAgent:
                 log.warning("%s", error)
             await asyncio.sleep(backoff_s(attempt, *KEEPER_AGAIN_S))
             attempt += 1
+
+    async def _watch_keeper(self) -> None:
+        """Have a keeper that does not answer roused, or killed so that another takes its place."""
+        loop = asyncio.get_running_loop()
+        silence = Silence.begin(loop.time(), PING_KEEPER_EVERY_S + PING_WITHIN_S)
+        while True:
+            await asyncio.sleep(PING_KEEPER_EVERY_S)
+            try:
+                if await self._keeper.answers():
+                    silence = silence.heard(loop.time())
+                silence = silence.look(loop.time())
+                if (silent_s := silence.seconds()) > 0:
+                    await self._keeper.rouse(silent_s)
+            except KeeperError as error:
+                log.warning("%s", error)
 
     # The link to control
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import signal
 import socket
 import struct
 import subprocess
@@ -15,7 +17,10 @@ from pathlib import Path
 from hostmaker.fleet.watch import Process, ended, process
 from hostmaker.kit.json_value import Json
 
+log = logging.getLogger("hostmaker.node")
 ANSWER_WITHIN_S = 10.0
+PING_WITHIN_S = 2.0
+HUNG_AFTER_S = 10.0
 START_WITHIN_S = 10.0
 WARM_WITHIN_S = 60.0
 
@@ -32,6 +37,7 @@ class KeeperClient:
         self._log = log
         self._starting = asyncio.Lock()  # two keepers that start at once would take the socket from one another
         self._child: subprocess.Popen[bytes] | None = None
+        self._known: Process | None = None  # who listened last
 
     async def ensure(self) -> Process:
         """Give the keeper, starting one if none answers; it gets a session of its own and outlives this process.
@@ -110,6 +116,7 @@ class KeeperClient:
         """End all processes and the keeper; returns when they are gone. No keeper is as good. Raises KeeperError."""
         if (keeper := self._listening()) is None:
             return
+        keeper.signal(signal.SIGCONT)  # one that is stopped could not hear it
         trouble = "it was asked to"
         try:
             await self._ask({"op": "shutdown", "grace_s": grace_s}, grace_s + ANSWER_WITHIN_S)
@@ -118,8 +125,44 @@ class KeeperClient:
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await ended(keeper)
+        except TimeoutError:
+            log.warning(
+                "the keeper (process %d) does not end (%s) and is killed, with its instances", keeper.pid, trouble
+            )
+            await self._kill(keeper)
+
+    async def answers(self) -> bool:
+        """Whether the keeper answers in time; none at all is as good, for another will be started."""
+        try:
+            await self._ask({"op": "ping"}, PING_WITHIN_S)
+        except KeeperError:
+            return self._listening() is None
+        return True
+
+    async def rouse(self, silent_s: float) -> None:
+        """Have a keeper that has been silent for so many seconds answer again.
+
+        One that a signal has stopped is continued, which costs nothing. One that hangs is killed after `HUNG_AFTER_S`:
+        its instances end with it and are replaced, because nobody could stop them or learn how they end.
+        """
+        keeper = self._listening()
+        if keeper is None or keeper.is_traced():
+            return
+        if keeper.is_stopped():
+            log.warning("the keeper (process %d) was stopped by a signal and is continued", keeper.pid)
+            keeper.signal(signal.SIGCONT)
+        elif silent_s >= HUNG_AFTER_S:
+            told = "the keeper (process %d) has not answered for %.0f s and is killed; its instances are replaced"
+            log.warning(told, keeper.pid, silent_s)
+            await self._kill(keeper)
+
+    async def _kill(self, keeper: Process) -> None:
+        keeper.signal(signal.SIGKILL)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await ended(keeper)
         except TimeoutError as error:
-            raise KeeperError(f"the keeper (process {keeper.pid}) does not end: {trouble}") from error
+            raise KeeperError(f"the keeper (process {keeper.pid}) does not end even when it is killed") from error
 
     def _spawn(self) -> None:
         if self._child is not None:
@@ -136,15 +179,20 @@ class KeeperClient:
             )
 
     def _listening(self) -> Process | None:
-        """Ask the kernel which process listens; connecting to a unix socket does not wait."""
+        """Ask the kernel which process listens; connecting to a unix socket does not wait. Raises KeeperError."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.setblocking(False)
             try:
                 client.connect(str(self._path))
+            except BlockingIOError as error:  # it is there: another one must not take its place
+                if self._known is not None and self._known.lives():
+                    return self._known
+                raise KeeperError("the keeper does not take connections: too many wait for it") from error
             except OSError:
                 return None
             peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return process(struct.unpack("3i", peer)[0])
+        self._known = process(struct.unpack("3i", peer)[0])
+        return self._known
 
     async def _ask(self, request: Mapping[str, Json], within_s: float = ANSWER_WITHIN_S) -> Mapping[str, Json]:
         try:

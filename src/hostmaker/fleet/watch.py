@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostmaker.kit.processes import is_same_process, start_time
+from hostmaker.kit.processes import is_same_process, is_stopped, is_traced, start_time
 
 POLL_S = 0.2
 
@@ -23,6 +24,20 @@ class Process:
     def lives(self) -> bool:
         """Tell whether it still runs (a zombie does not)."""
         return is_same_process(self.pid, self.start_time)
+
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it, SIGSTOP for one."""
+        return self.lives() and is_stopped(self.pid)
+
+    def is_traced(self) -> bool:
+        """Whether a debugger holds it."""
+        return self.lives() and is_traced(self.pid)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that has ended is as good."""
+        if self.lives():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def age_s(self) -> float:
         """Seconds since its start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -24,3 +25,21 @@ def start_time(pid: int) -> int | None:
 def is_same_process(pid: int, started: int) -> bool:
     """Tell whether `pid` still is the process that started at tick `started`."""
     return start_time(pid) == started
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal, SIGSTOP for one."""
+    return _status(pid, "State:").startswith("T")
+
+
+def is_traced(pid: int) -> bool:
+    """Whether a debugger, or a program like it, holds a process."""
+    return _status(pid, "TracerPid:") not in ("", "0")
+
+
+def _status(pid: int, name: str) -> str:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines():
+            if line.startswith(name):
+                return line.removeprefix(name).strip()
+    return ""

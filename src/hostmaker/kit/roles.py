@@ -8,18 +8,32 @@ import os
 import resource
 import signal
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
 MOST_DESCRIPTORS = 65_536
+PULSE_EVERY_S = 1.0
+LAST_WORDS = b"!"  # in the pulse: what follows is a sentence that says why the role ends
+MAX_LAST_WORDS = 2000  # bytes; a pipe takes so many at once
+CANNOT_SERVE = 78  # exit code (EX_CONFIG of sysexits.h): starting the role again does not help
 
 
-async def run_until_stopped(work: Coroutine[Any, Any, None], lifeline: int | None) -> str:
+class CannotServeError(Exception):
+    """A role cannot serve as things are; the message is a sentence: which file, what is wrong, what to do."""
+
+
+async def run_until_stopped(work: Coroutine[Any, Any, None], lifeline: int | None, pulse: int | None = None) -> str:
     """Run `work` until it ends (`done`), SIGTERM or SIGINT comes (`asked`), or the supervisor is gone (`orphaned`).
 
-    `lifeline` is the reading end of a pipe whose other end only the supervisor holds.
+    `lifeline` is the reading end of a pipe whose other end only the supervisor holds. `pulse` is the writing end of one
+    that it reads: a byte every `PULSE_EVERY_S` seconds says that the event loop turns. The first comes after what
+    `work` does before it first waits.
     """
     loop = asyncio.get_running_loop()
+    if pulse is not None:
+        os.set_blocking(pulse, False)
+        loop.call_later(PULSE_EVERY_S, _beat, loop, pulse)
     ended: asyncio.Future[str] = loop.create_future()
 
     def end(how: str) -> None:
@@ -42,6 +56,19 @@ async def run_until_stopped(work: Coroutine[Any, Any, None], lifeline: int | Non
         if how == "done":
             raise
     return how
+
+
+def _beat(loop: asyncio.AbstractEventLoop, pulse: int) -> None:
+    with suppress(OSError):  # a supervisor that does not read is hung or gone: nothing to be said to it
+        os.write(pulse, b".")
+    loop.call_later(PULSE_EVERY_S, _beat, loop, pulse)
+
+
+def say_last_words(pulse: int | None, words: str) -> None:
+    """Tell the supervisor, if there is one, why this role ends."""
+    if pulse is not None:
+        with suppress(OSError):
+            os.write(pulse, LAST_WORDS + " ".join(words.split()).encode()[:MAX_LAST_WORDS])
 
 
 def raise_descriptor_limit() -> None:

@@ -17,6 +17,7 @@ from hostmaker.kit.files import write_atomically
 from hostmaker.objects.ports import ADDRESS, choose_ports
 
 LOG_FLAGS = ("-v=0", "-alsologtostderr=false", "-stderrthreshold=ERROR", "-log_max_size_mb=4", "-log_max_files=2")
+SOCKETS = Path("/tmp")  # noqa: S108 - where it puts its sockets; it asks nobody
 FOREIGN = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "S3_BUCKET", "S3_TABLE_BUCKET", "S3_EXTERNAL_URL")
 
 
@@ -72,7 +73,7 @@ def store_command(data_dir: Path, run_dir: Path, access_key_id: str, secret_acce
     }
     argv = (program, *LOG_FLAGS, f"-logdir={logs}", "mini", *(f"-{name}={value}" for name, value in flags.items()))
     leftovers = tuple(
-        Path(f"/tmp/seaweedfs-{role}-grpc-{ports[f'{role}.port.grpc']}.sock")  # noqa: S108 - it asks nobody where
+        SOCKETS / f"seaweedfs-{role}-grpc-{ports[f'{role}.port.grpc']}.sock"
         for role in ("admin", "filer", "master", "s3", "volume")
     )
     return StoreCommand(argv, _environment(), ports["s3.port"], leftovers)

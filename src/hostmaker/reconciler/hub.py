@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from hostmaker.domain.fleet import Known, Unknown
@@ -138,7 +138,7 @@ class Hub:
         finally:
             if self._node is link:
                 self._node = None
-                self._facts = Unknown(self._now())
+                self._facts = Unknown(self._now() - timedelta(seconds=link.silent_s()))
                 self.wake()
 
     def _hear(self, document: Json) -> None:
