@@ -16,6 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from hostmaker.assembly.advance import Advance, clock_routes
+from hostmaker.assembly.databases import check_metrics
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.assembly.telemetry import Telemetry
 from hostmaker.assembly.timeline import FileTimeline
@@ -25,6 +26,7 @@ from hostmaker.control.event_feed import EventFeed
 from hostmaker.control.event_pages import event_routes
 from hostmaker.control.events import document, endpoint_events
 from hostmaker.control.services import Services
+from hostmaker.control.serving import serving_routes
 from hostmaker.control.watch_page import watch_routes
 from hostmaker.domain.alarm import StateChange
 from hostmaker.domain.endpoint import ResolvedImage
@@ -34,6 +36,7 @@ from hostmaker.kit.clock import PlatformClock, open_clock
 from hostmaker.kit.counts import Counts
 from hostmaker.kit.json_value import Json
 from hostmaker.kit.processes import boot_id
+from hostmaker.kit.roles import CannotServeError
 from hostmaker.logs.groups import LogGroups
 from hostmaker.logs.write import append_line
 from hostmaker.objects.s3 import S3Access, S3Objects
@@ -56,6 +59,7 @@ async def main(start: Start) -> None:
     settings = start.joined.settings
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
     store = SqliteStore(settings.data / "state.db", endpoint_events, lambda: feed.noticed())
+    _check_records(store)
     feed = EventFeed(store)
     hub = Hub(start.run_dir, Counts(start.run_dir / "counts"), clock.now)
     timeline = FileTimeline(settings.data / "logs", append_line)
@@ -71,19 +75,27 @@ async def main(start: Start) -> None:
         download=timedelta(seconds=settings.control.download_timeout_s),
         startup=timedelta(seconds=settings.control.startup_timeout_s),
     )
-    telemetry = Telemetry(
-        settings.data,
-        start.run_dir,
-        clock,
-        settings.account_id,
-        store.endpoints,
-        hub.outstanding,
-        lambda change: _alarm_changed(change, reconciler),
-        lambda _: reconciler.wake(),
-    )
+
+    def open_telemetry() -> Telemetry:
+        return Telemetry(
+            settings.data,
+            start.run_dir,
+            clock,
+            settings.account_id,
+            store.endpoints,
+            hub.outstanding,
+            lambda change: _alarm_changed(change, reconciler),
+            lambda _: reconciler.wake(),
+        )
+
+    try:
+        telemetry = open_telemetry()
+    except StoreUnavailableError:  # damaged since the server has started
+        check_metrics(settings.data, datetime.now(UTC))
+        telemetry = open_telemetry()
     hub.take_usage = telemetry.take_usage
     hands = Hands(store, hub, hub, clock, timeline, telemetry.alarms)
-    reconciler = Reconciler(hands, limits, settings.account_id, boot_id(), timeouts)
+    reconciler: Reconciler = Reconciler(hands, limits, settings.account_id, boot_id(), timeouts)
     hub.wake = reconciler.wake
     joined = start.joined
     specs = FileExplainerSpecs(settings.data / "explainers")
@@ -107,6 +119,7 @@ async def main(start: Start) -> None:
     types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
     others = {**_peripherals(start, clock, store), **telemetry.handlers()}
     pages = [*event_routes(feed, settings.account_id), *watch_routes(services, telemetry.traffic, clock.scale)]
+    pages += serving_routes(store.endpoints, hub.seen, hub.is_served)
     if settings.control.clock_in_hand:
         pages += clock_routes(
             Advance(clock, reconciler, telemetry, store.endpoints, partial(_wake, reconciler, telemetry)), clock
@@ -119,6 +132,15 @@ async def main(start: Start) -> None:
         group.create_task(telemetry.run())
         group.create_task(feed.tell_for_ever(tell, settings.data / "events.told"))
         group.create_task(_serve(app, start.run_dir / "control.sock"))
+
+
+def _check_records(store: SqliteStore) -> None:
+    """Read every endpoint once; raises CannotServeError: with one that cannot be read, nothing could be decided."""
+    try:
+        store.endpoints()
+    except StoreUnavailableError as error:
+        way = "`hostmaker restore` puts a copy of the state database in its place."
+        raise CannotServeError(f"{error} {way}") from error
 
 
 def _sweep(specs: FileExplainerSpecs, store: SqliteStore) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from hostmaker.assembly.settings import Settings
 from hostmaker.auth.credentials import Credentials
 from hostmaker.kit.files import write_atomically
+from hostmaker.kit.json_value import Json
 
 PROBE_EVERY_S = 0.05
 PROBE_WITHIN_S = 4.0
@@ -105,19 +106,39 @@ async def answers(path: Path) -> bool:
 
 
 async def _control_has_node(path: Path) -> bool:
+    page = await _ask(path, "/_hostmaker/health")
+    return isinstance(page, dict) and page.get("node") is True
+
+
+async def wait_for_endpoints(server: Server, within_s: float) -> list[str]:
+    """Wait until every endpoint that is in service answers through every gateway; returns those that do not in time."""
+    path, unserved = server.settings.run / "control.sock", ["the routing table is not served by every gateway"]
     try:
-        reader, writer = await asyncio.open_unix_connection(path)
-    except OSError:
-        return False
+        async with asyncio.timeout(within_s):
+            while unserved:
+                page = await _ask(path, "/_hostmaker/serving")
+                if isinstance(page, dict):
+                    unserved = [str(each) for each in page["unserved"]] or ([] if page["is_routed"] else unserved)
+                if unserved:
+                    await asyncio.sleep(PROBE_EVERY_S)
+    except TimeoutError:
+        return unserved
+    return []
+
+
+async def _ask(path: Path, page: str) -> Json:
+    """Return a page of control's own; None when it does not answer."""
     try:
-        writer.write(b"GET /_hostmaker/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        async with asyncio.timeout(2):
-            head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-        return head.startswith(b"HTTP/1.1 200") and json.loads(body)["node"] is True
-    except (OSError, TimeoutError, ValueError, KeyError):
-        return False
-    finally:
-        writer.close()
+        async with asyncio.timeout(PROBE_WITHIN_S):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(f"GET {page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+            finally:
+                writer.close()
+        return json.loads(body) if head.startswith(b"HTTP/1.1 200") else None
+    except (OSError, TimeoutError, ValueError):
+        return None
 
 
 async def store_answers(host: str, port: int, *, is_any_good: bool = False) -> bool:

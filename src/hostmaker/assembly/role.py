@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from hostmaker.assembly.settings import Joined, read_joined
 from hostmaker.kit.files import Lock, lock_holder
 from hostmaker.kit.roles import CANNOT_SERVE, CannotServeError, run_until_stopped, say_last_words
+from hostmaker.ports import StoreUnavailableError
 
 LOCK_TRIES = 100
 SEVERAL = ("gateway", "explainer")  # of these, several may run side by side
@@ -98,10 +99,17 @@ def lives_directory(run_dir: Path) -> Path:
 def explain_end(error: Exception) -> str | None:
     """Return a sentence for an end that is the world's fault; None where a traceback says more."""
     causes = _causes(error)
-    if any(isinstance(each, CannotServeError) for each in causes):
-        return next(str(each) for each in causes if isinstance(each, CannotServeError))
-    if all(isinstance(each, OSError) and each.filename for each in causes):
-        return "; ".join(f"{each.filename}: {each.strerror}" for each in causes if isinstance(each, OSError)) + "."
+    if told := [str(each) for each in causes if isinstance(each, CannotServeError)]:
+        return told[0]
+    sentences = [_of_the_world(each) for each in causes]
+    return " ".join(each for each in sentences if each) if all(sentences) else None
+
+
+def _of_the_world(cause: BaseException) -> str | None:
+    if isinstance(cause, StoreUnavailableError):
+        return str(cause)
+    if isinstance(cause, OSError) and cause.filename:
+        return f"{cause.filename}: {cause.strerror}."
     return None
 
 

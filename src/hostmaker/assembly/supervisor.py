@@ -16,11 +16,14 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
+from hostmaker.assembly.databases import check_metrics, check_state, copy_state
 from hostmaker.assembly.doorbell import Doorbell
 from hostmaker.assembly.leftovers import clear_way, end_roles, remove_sockets
 from hostmaker.assembly.lives import Lives, Patience, RoleFailedError
-from hostmaker.assembly.ready import ReadyFiles, Server, Waiting, keeper_pid, wait_until_answering
+from hostmaker.assembly.place import take_place
+from hostmaker.assembly.ready import ReadyFiles, Server, Waiting, keeper_pid, wait_for_endpoints, wait_until_answering
 from hostmaker.assembly.role import Role, explain_end, lives_directory, our_role
 from hostmaker.assembly.settings import Joined, Settings, write_joined
 from hostmaker.assembly.store import store_role
@@ -38,6 +41,7 @@ log = logging.getLogger("hostmaker")
 STOP_GRACE_S = 10.0
 BACKLOG = 2048
 PROCESSES_LOOK_S = 0.25
+COPY_LOOK_S = 600.0
 
 
 class StartError(Exception):
@@ -65,6 +69,9 @@ class Supervisor:
         self._take_data_dir()
         await asyncio.to_thread(end_roles, self._settings.run)
         clear_way(self._settings.run)
+        self._notes += await asyncio.to_thread(take_place, self._settings.data, self._settings.run)
+        for check in (check_state, check_metrics):
+            self._notes += await asyncio.to_thread(check, self._settings.data, datetime.now(UTC))
         raise_descriptor_limit()
         try:
             if self._settings.node.isolation != "auto":  # which is always possible
@@ -94,6 +101,7 @@ class Supervisor:
                 tasks = [group.create_task(self._keep(lives, role)) for role in roles]
                 tasks += [group.create_task(self._keep(lives, role, explainer.rung)) for role in on_demand]
                 tasks.append(group.create_task(self._follow_processes(ready, lives)))
+                tasks.append(group.create_task(self._copy_for_ever()))
                 announcing = group.create_task(self._announce(server, ready, lives, began))
                 await self._stop_asked.wait()
                 lives.is_stopping = True
@@ -183,6 +191,9 @@ class Supervisor:
             )
             return
         lives.is_ready = True
+        for unserved in await wait_for_endpoints(server, self._settings.supervisor.endpoints_within_s):
+            self._notes.append(f"When the server became ready, this did not answer yet: {unserved}.")
+            log.warning("%s", self._notes[-1])
         ready.write(self._pids(lives))
         log.info("ready after %.1f s at %s", time.monotonic() - began, server.endpoint_url)
         log.info('in another terminal: eval "$(hostmaker env --data-dir %s)"', self._settings.data)
@@ -206,6 +217,12 @@ class Supervisor:
                     shown = roles
             except OSError as error:
                 log.warning("the ready file cannot be written, and is tried again: %s", error)
+
+    async def _copy_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(COPY_LOOK_S)
+            for note in await asyncio.to_thread(copy_state, self._settings.data, datetime.now(UTC)):
+                log.warning("%s", note)
 
     async def _stop(self, lives: Lives, roles: list[Role]) -> None:
         """End the roles from the outside in: no new request comes in while those inside are being finished."""

@@ -155,6 +155,19 @@ def logs(
 
 
 @app.command()
+def restore(
+    copy: Annotated[Optional[Path], typer.Argument(help="A copy in backups/; the newest when left out.")] = None,  # noqa: UP045
+    list_copies: Annotated[bool, typer.Option("--list", help="List the copies, the newest first.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a copy of the state (models, configs, endpoints) in its place; the server must not run."""
+    from hostmaker.cli.restore import restore as put_back
+
+    put_back(_directory(data_dir), copy, list_copies, as_json)
+
+
+@app.command()
 def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check this machine and, if it runs, the server; says what to do about each finding. Exit code 1 on a problem."""
     from hostmaker.cli.doctor import examine

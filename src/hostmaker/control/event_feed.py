@@ -80,6 +80,6 @@ class EventFeed:
 
 def _read(path: Path) -> int | None:
     try:
-        return int(path.read_text())
-    except (FileNotFoundError, ValueError):
+        return int(path.read_bytes())
+    except (OSError, ValueError):
         return None

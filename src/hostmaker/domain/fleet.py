@@ -61,7 +61,8 @@ class InstanceFailure:
 
 @dataclass(frozen=True, slots=True)
 class InstanceFact:
-    """What a node has seen of one instance."""
+    """What a node has seen of one instance. `socket` is a path below the run directory: that may be another one
+    after the next start."""
 
     instance_id: str
     state: InstanceState

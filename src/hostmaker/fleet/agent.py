@@ -29,7 +29,7 @@ from hostmaker.fleet.scratch import DiskBounds, DiskWatch
 from hostmaker.fleet.usage import Running, UsageWatch
 from hostmaker.fleet.watch import ended
 from hostmaker.kit.backoff import backoff_s
-from hostmaker.kit.codec import CodecError, decode, decode_tagged, encode, encode_tagged
+from hostmaker.kit.codec import decode, decode_tagged, encode, encode_tagged
 from hostmaker.kit.files import write_atomically
 from hostmaker.kit.links import Link, connect
 from hostmaker.kit.processes import boot_id
@@ -90,6 +90,7 @@ class NodeAgent:
         self._kept = settings.data_dir / "node.json"
         self._desired = self._read_kept()
         self._runners: dict[str, InstanceRunner] = {}
+        self._sweeps: dict[str, asyncio.Task[None]] = {}
         self._link: Link | None = None
         self._changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
@@ -138,8 +139,8 @@ class NodeAgent:
             return decode(DesiredInstances, json.loads(self._kept.read_bytes()))
         except FileNotFoundError:
             return None
-        except (ValueError, CodecError) as error:
-            log.warning("%s cannot be read: %s", self._kept, error)
+        except (OSError, ValueError) as error:  # CodecError is a ValueError
+            log.warning("%s cannot be read (%s): nothing is stopped before control has spoken", self._kept, error)
             return None
 
     @property
@@ -167,7 +168,7 @@ class NodeAgent:
             if (spec := InstanceDirectory(path).spec()) is not None and spec.instance_id == path.name:
                 self._begin(spec)
             else:
-                self._group.create_task(self._sweep(InstanceDirectory(path)))
+                self._sweeps[path.name] = self._group.create_task(self._sweep(InstanceDirectory(path)))
 
     async def _sweep(self, directory: InstanceDirectory) -> None:
         """Remove a directory without a readable spec, and end what runs of it."""
@@ -207,6 +208,8 @@ class NodeAgent:
     async def _run(self, spec: InstanceSpec) -> None:
         """Run one instance to its end; one that breaks our own code is taken up again from its directory."""
         ident, attempt = spec.instance_id, 0
+        if (sweep := self._sweeps.pop(ident, None)) is not None:
+            await asyncio.wait((sweep,))  # what lies in its place goes first
         while True:
             try:
                 await self._runners[ident].run()

@@ -17,7 +17,7 @@ from typing import TypeVar
 from hostmaker.domain.fleet import InstanceFailure, InstanceSpec
 from hostmaker.domain.preparation import CHANNELS, Prepared
 from hostmaker.fleet.watch import Process
-from hostmaker.kit.codec import CodecError, decode, encode
+from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import write_atomically
 from hostmaker.kit.processes import boot_id
 
@@ -134,7 +134,7 @@ class InstanceDirectory:
     def _read(self, name: str, cls: type[T]) -> T | None:
         try:
             return decode(cls, json.loads((self.path / name).read_bytes()))
-        except (FileNotFoundError, NotADirectoryError, ValueError, CodecError):
+        except (OSError, ValueError):  # not there, a directory, no JSON, or another document (CodecError)
             return None
 
     def _write(self, name: str, value: object) -> None:

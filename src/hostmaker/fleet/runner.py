@@ -122,7 +122,7 @@ class InstanceRunner:
             instance_id=self.spec.instance_id,
             state=self._life.state,
             since=self._since,
-            socket=str(self._socket) if serving else None,
+            socket="/".join(self._socket.parts[-3:]) if serving else None,  # below the run directory, which may move
             pid=self._life.pid,
             resolved_image=self._resolved_image,
             resolved_at=self._resolved_at,

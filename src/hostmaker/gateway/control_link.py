@@ -21,7 +21,7 @@ log = logging.getLogger("hostmaker.gateway")
 def read_table(path: Path, account: str) -> RoutingTable:
     """Read the table file; an empty table of version 0 when there is none yet, or none that can be read."""
     try:
-        return decode(RoutingTable, json.loads(path.read_text()))
+        return decode(RoutingTable, json.loads(path.read_bytes()))
     except FileNotFoundError:
         return RoutingTable(0, account, "")
     except (ValueError, OSError) as error:

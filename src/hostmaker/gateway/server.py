@@ -189,7 +189,7 @@ class Gateway:
         self._shared.core.outstanding = (lambda slot: counts.outstanding(slot, rows)) if others else alone
 
     def _peer(self, path: str) -> HttpPeer:
-        return HttpPeer(path, INSTANCE_LIMITS, self._busy, self._outbox)
+        return HttpPeer(str(self._settings.run_dir / path), INSTANCE_LIMITS, self._busy, self._outbox)
 
     def _explainer(self) -> HttpPeer:
         """Give the way to the explainer: no connection to it is used twice (`explained`)."""

@@ -13,6 +13,8 @@ role maps (`Lead`).
 from __future__ import annotations
 
 import json
+import logging
+import math
 import mmap
 import os
 import time
@@ -23,6 +25,10 @@ from typing import Protocol
 
 from hostmaker.kit.files import write_atomically
 from hostmaker.kit.processes import boot_id
+
+log = logging.getLogger("hostmaker")
+MAX_LEAD_S = 3.2e9  # a century
+MAX_PLATFORM_S = 2e11  # the year 8307
 
 
 class Clock(Protocol):
@@ -80,6 +86,9 @@ class Lead:
             self._cell = memoryview(mmap.mmap(descriptor, 8)).cast("d")
         finally:
             os.close(descriptor)
+        if not 0 <= self._cell[0] <= MAX_LEAD_S:  # no number of ours; NaN is none either
+            log.warning("%s is damaged and begins anew: platform time is not moved forward", path)
+            self._cell[0] = 0.0
 
     def seconds(self) -> float:
         """Give the seconds, as any role has set them last."""
@@ -135,7 +144,14 @@ def open_clock(path: Path, scale: float) -> PlatformClock:
 
 def _read(path: Path) -> Anchor | None:
     try:
-        kept = json.loads(path.read_text())
-        return Anchor(kept["scale"], kept["platform"], kept["since_boot"], kept["boot"])
-    except (FileNotFoundError, ValueError, KeyError):
+        kept = json.loads(path.read_bytes())
+        anchor = Anchor(float(kept["scale"]), float(kept["platform"]), float(kept["since_boot"]), str(kept["boot"]))
+    except FileNotFoundError:
         return None
+    except (ValueError, LookupError, TypeError) as error:
+        log.warning("%s is damaged (%s): platform time begins anew with the machine's clock", path, error)
+        return None
+    if not (0 < anchor.scale < math.inf and 0 <= anchor.platform <= MAX_PLATFORM_S and anchor.since_boot < math.inf):
+        log.warning("%s is damaged (no such time): platform time begins anew with the machine's clock", path)
+        return None
+    return anchor

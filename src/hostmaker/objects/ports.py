@@ -79,7 +79,7 @@ def _first_ephemeral() -> int:
 
 def _read(kept: Path) -> dict[str, int]:
     try:
-        content = json.loads(kept.read_text())
+        content = json.loads(kept.read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
     if not isinstance(content, dict):

@@ -151,6 +151,8 @@ def _watch_ready(member: Member, seen: Observed) -> Actions:
         yield Stop(member.instance_id, (fact.failure or no_cause(fact)).cause, failed=True)
     elif fact.state in (InstanceState.PREPARING, InstanceState.STARTING):
         yield Suspend(member.instance_id, "it is being started again")
+    elif fact.state is InstanceState.HEALTHY and fact.socket != member.socket:
+        yield Ready(member.instance_id, fact.socket or "", "it listens elsewhere")
 
 
 def _watch_serving(member: Member, seen: Observed, limits: Limits) -> Actions:
@@ -165,6 +167,8 @@ def _watch_serving(member: Member, seen: Observed, limits: Limits) -> Actions:
             yield Withdraw(member.instance_id, cause, True, _is_settled(member, seen, limits))
         case InstanceState.PREPARING | InstanceState.STARTING:
             yield Suspend(member.instance_id, "it is being started again")
+        case InstanceState.HEALTHY if fact.socket != member.socket:
+            yield Admit(member.instance_id, fact.socket or "", "it listens elsewhere")
         case InstanceState.HEALTHY | InstanceState.STOPPING:
             pass
         case _:

@@ -82,6 +82,11 @@ class Hub:
         """Give the lowest version served; a gateway that lives but has not said so serves version 0."""
         return min((self._acknowledged.get(index, 0) for index in self._living()), default=None)
 
+    def is_served(self) -> bool:
+        """Whether every living gateway, and there is one, serves the newest table."""
+        served = self.acknowledged()
+        return served is not None and served >= self._published > 0
+
     def outstanding(self, slots: Sequence[int]) -> dict[int, int]:
         """Give the requests inside instances, over all living gateways."""
         living = self._living()

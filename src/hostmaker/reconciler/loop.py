@@ -78,10 +78,13 @@ class Reconciler:
 
     async def run(self) -> None:
         """Look and decide for ever; sleeps until woken, or until the earliest moment that a decision waits for."""
-        self.start()
+        is_started = False
         while True:
             self._wake.clear()
             try:
+                if not is_started:
+                    self.start()
+                    is_started = True
                 delay = self.turn()
             except StoreUnavailableError as error:
                 log.error("nothing can be recorded, so nothing is decided: %s", error)

@@ -19,7 +19,7 @@ from hostmaker.domain.event import Change, EndpointEvent
 from hostmaker.domain.model import Model
 from hostmaker.domain.role import Role
 from hostmaker.kit.codec import decode, encode
-from hostmaker.kit.database import migrate, named_queries
+from hostmaker.kit.database import is_disk_error, migrate, named_queries
 from hostmaker.ports import EventsOf, NameTakenError, StoreUnavailableError
 from hostmaker.store.event_log import EventLog
 
@@ -269,7 +269,9 @@ def _translated() -> Iterator[None]:
     """Turn what SQLite says of the disk into the port's exception."""
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
+        if not is_disk_error(error):
+            raise
         raise StoreUnavailableError(f"The state database does not serve: {error}.") from error
 
 
@@ -278,4 +280,7 @@ def _dump(value: object) -> str:
 
 
 def _load(cls: type[T], document: str) -> T:
-    return decode(cls, json.loads(document))
+    try:
+        return decode(cls, json.loads(document))
+    except ValueError as error:  # CodecError is one; a database can be whole and hold what nobody can read
+        raise StoreUnavailableError(f"The state database holds a record that cannot be read: {error}.") from error

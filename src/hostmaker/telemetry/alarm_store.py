@@ -7,6 +7,7 @@ are on disk when they return. The connection is the series' own, opened and migr
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,10 @@ from hostmaker.domain.alarm import (
     MetricAlarm,
 )
 from hostmaker.kit.codec import decode, decode_tagged, encode, encode_tagged
+from hostmaker.kit.database import is_disk_error
 from hostmaker.ports import StoreUnavailableError
 
+log = logging.getLogger("hostmaker.telemetry")
 PUT = "INSERT OR REPLACE INTO alarms (region, name, definition, status) VALUES (?, ?, ?, ?)"
 ALL = "SELECT definition, status FROM alarms"
 RECORD = "UPDATE alarms SET status = ? WHERE region = ? AND name = ?"
@@ -60,10 +63,16 @@ class AlarmStore:
         self._db = db
 
     def all(self) -> list[tuple[Alarm, AlarmStatus]]:
-        """Give every alarm and its state."""
+        """Give every alarm and its state; what cannot be read is left out, and the server's log says so."""
         with _translated():
             rows = self._db.execute(ALL).fetchall()
-        return [(_alarm(definition), decode(AlarmStatus, json.loads(status))) for definition, status in rows]
+        found = []
+        for definition, status in rows:
+            try:
+                found.append((_alarm(definition), decode(AlarmStatus, json.loads(status))))
+            except ValueError as error:  # CodecError is one
+                log.error("an alarm in the database of metrics cannot be read and is left out: %s", error)
+        return found
 
     def put(self, alarms: Sequence[tuple[Alarm, AlarmStatus]], history: Sequence[HistoryItem]) -> None:
         """Keep alarms, replacing those of the same names; durable."""
@@ -135,7 +144,9 @@ class AlarmStore:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
+        if not is_disk_error(error):
+            raise
         raise StoreUnavailableError(f"The metrics database does not serve: {error}.") from error
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hostmaker.domain.metric import Bucket, Datum, Series, Summary
-from hostmaker.kit.database import migrate, named_queries
+from hostmaker.kit.database import is_disk_error, migrate, named_queries
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.cell import Cell, dump_histogram, load_histogram, merge_histograms, merged
 from hostmaker.telemetry.retention import FORGOTTEN_AFTER_S, Roll, rolls_of
@@ -350,7 +350,9 @@ def translated() -> Iterator[None]:
     """Turn what SQLite says of the disk into the port's exception."""
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
+        if not is_disk_error(error):
+            raise
         raise StoreUnavailableError(f"The database of metrics does not serve: {error}.") from error
 
 
