@@ -56,6 +56,7 @@ async def _serve(path: str, handler: Any) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    os.register_at_fork(after_in_child=_take_own_signals)
     server = Server(handler.routes(), handler.failure, _threads(), _max_body())
     listener = await loop.create_unix_server(lambda: Connection(server), sock=listening_socket(path, BACKLOG))
     gc.collect()
@@ -65,6 +66,16 @@ async def _serve(path: str, handler: Any) -> None:
     listener.close()
     unlink(path)
     await server.end(END_GRACE_S)
+
+
+def _take_own_signals() -> None:
+    """In a child that the model has forked: be ended by a signal, instead of telling the server's loop of it.
+
+    The loop's descriptor for signals is shared: else a pool of processes that is terminated ends the server.
+    """
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
