@@ -1,25 +1,27 @@
 """What a model's process may see and do: entered between fork and exec, and never left.
 
-A *view*, for a server that is root: a mount namespace in which the server's directories and its user's home are empty
-but for what the instance needs, a `/proc` that shows nobody else's processes, the instance's directory at `/opt/ml` as
-in a container, and a user id of the instance's own.
+A *view* (`view`), for a server that is root: a file system of the instance's own, and a user id of its own.
 *Landlock*, for any other user: an allow-list of paths that the kernel holds the process to.
+With either, a filter of system calls (`seccomp`), where there is one for the machine.
 
 As a program, `confinement.py --probe` says in one JSON line which of them this machine allows.
-Source: mount_namespaces(7), proc(5), landlock(7).
+Source: landlock(7).
 """
 
 import ctypes
 import json
 import os
 import resource
-import stat
 import struct
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
-CLONE_NEWNS = 0x20000
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+if __name__ == "__main__":  # started by path: what belongs to it is beside it
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from hostmaker_runtime import seccomp
+from hostmaker_runtime.view import View, paths
+
 LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446  # on every architecture
 LANDLOCK_VERSION, LANDLOCK_PATH_BENEATH = 1, 1
 # Rights of landlock(7), by the version that brought the last of them.
@@ -28,11 +30,9 @@ RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1
 OF_FILES = (
     EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15
 )  # what can be allowed for something that is no directory
-SCOPES = 3  # no abstract sockets and no signals beyond what is confined together; since version 6
+SCOPES, SCOPES_SINCE = 3, 6  # no abstract sockets and no signals beyond what is confined together; a version
 READABLE = EXECUTE | READ_FILE | READ_DIR
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm")  # noqa: S108
-
-ABOVE, ML = "/opt", "ml"  # where a container has its model
+DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -40,27 +40,26 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Confinement:
     """What is asked for, as it stands in a request: nothing of it is optional once it is there.
 
-    `uid` is user and group; `hide` are directories to empty, `show` what stays of them; `mount` is a directory that is
-    to be seen at `/opt/ml`; `read` and `write` are what Landlock allows; `processes` bounds how many there may be;
-    `groups` are files of cgroups to write the process into.
+    `uid` is user and group; `view` is what the instance sees (`View`); `read` and `write` are what Landlock allows;
+    `processes` bounds how many there may be; `groups` are files of cgroups to write the process into; `filter` says
+    whether system calls are filtered.
     """
 
     def __init__(self, told: Dict[str, Any]) -> None:
         self.uid: Optional[int] = None if told.get("uid") is None else int(told["uid"])
-        self.hide = _paths(told.get("hide", []))
-        self.show = _paths(told.get("show", []))
-        self.mount = _paths([told["mount"]])[0] if told.get("mount") is not None else None
-        self.read = _paths(told.get("read", []))
-        self.write = _paths(told.get("write", []))
+        self.view = None if told.get("view") is None else View(told["view"])
+        self.read = paths(told.get("read", []))
+        self.write = paths(told.get("write", []))
         self.processes: Optional[int] = None if told.get("processes") is None else int(told["processes"])
-        self.groups = _paths(told.get("groups", []))
+        self.groups = paths(told.get("groups", []))
+        self.is_filtered = told.get("filter") is True
 
     def enter(self) -> None:
         """Confine this process for good; raises OSError, and then nothing may be run."""
         for path in self.groups:
             _write(path, b"0")
-        if self.hide:
-            enter_view(self.hide, self.show, self.mount)
+        if self.view is not None:
+            self.view.enter()
         if self.uid is not None:
             if self.processes is not None:
                 resource.setrlimit(resource.RLIMIT_NPROC, (self.processes, self.processes))
@@ -69,12 +68,10 @@ class Confinement:
             os.setresuid(self.uid, self.uid, self.uid)
         if self.read or self.write:
             restrict(self.read, self.write)
-
-
-def _paths(value: Any) -> List[str]:
-    if not isinstance(value, list) or not all(isinstance(path, str) and path.startswith("/") for path in value):
-        raise ValueError("paths are a list of absolute ones, not %r" % value)
-    return value
+        elif self.view is not None:
+            keep_to_itself()
+        if self.is_filtered:
+            seccomp.install()
 
 
 def _write(path: str, content: bytes) -> None:
@@ -83,75 +80,6 @@ def _write(path: str, content: bytes) -> None:
         os.write(descriptor, content)
     finally:
         os.close(descriptor)
-
-
-# The view
-
-
-def enter_view(hide: List[str], show: List[str], mount: Optional[str] = None) -> None:
-    """Empty some directories for this process and its children, but for some paths below them; raises OSError.
-
-    `mount` is a directory to be seen at /opt/ml, too.
-    """
-    if _libc.unshare(CLONE_NEWNS) != 0:
-        _raise("unshare")
-    _mount(None, "/", None, MS_REC | MS_PRIVATE)
-    outermost = [path for path in sorted(set(hide)) if not _below(path, [other for other in hide if other != path])]
-    kept = [(path, os.open(path, os.O_PATH)) for path in show if _below(path, outermost)]
-    mounted = None if mount is None else os.open(mount, os.O_PATH)
-    mask = os.umask(0o022)  # whoever goes through an emptied directory must be able to
-    for path in outermost:
-        _empty(path)
-    for path, handle in kept:
-        _put(handle, path)
-    for path in outermost:
-        _seal(path)
-    if mounted is not None and os.path.isdir(ABOVE):
-        _add_to(ABOVE, ML, mounted)
-    os.umask(mask)
-    _mount("proc", "/proc", "proc", 0, "hidepid=invisible")
-
-
-def _empty(path: str) -> None:
-    _mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m")
-
-
-def _seal(path: str) -> None:
-    _mount(None, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
-
-
-def _put(handle: int, path: str) -> None:
-    """Have what an open handle stands for seen at a path; the handle is closed."""
-    if stat.S_ISDIR(os.fstat(handle).st_mode):
-        os.makedirs(path, exist_ok=True)
-    else:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-    _mount("/proc/self/fd/%d" % handle, path, None, MS_BIND | MS_REC)
-    os.close(handle)
-
-
-def _add_to(above: str, name: str, handle: int) -> None:
-    """Have a directory seen below one that need not have a place for it; all else there stays as it is."""
-    others = [(each, os.path.join(above, each)) for each in os.listdir(above) if each != name]
-    links = [(path, os.readlink(path)) for _, path in others if os.path.islink(path)]
-    kept = [(path, os.open(path, os.O_PATH)) for _, path in others if not os.path.islink(path)]
-    _empty(above)
-    for path, leads_to in links:
-        os.symlink(leads_to, path)
-    for path, other in kept:
-        _put(other, path)
-    _put(handle, os.path.join(above, name))
-    _seal(above)
-
-
-def _below(path: str, others: List[str]) -> bool:
-    return any(path == other or path.startswith(other.rstrip("/") + "/") for other in others)
-
-
-def _mount(source: Optional[str], target: str, kind: Optional[str], flags: int, options: str = "") -> None:
-    words = [None if word is None else os.fsencode(word) for word in (source, target, kind)]
-    if _libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), os.fsencode(options) or None) != 0:
-        _raise(target)
 
 
 # Landlock
@@ -169,13 +97,32 @@ def restrict(read: List[str], write: List[str]) -> None:
     if not version:
         raise OSError(0, "this kernel has no Landlock")
     handled = RIGHTS[min(version, 5)]
-    attributes = struct.pack("<QQQ", handled, 0, SCOPES if version >= 6 else 0)
-    size = 8 if version < 4 else 16 if version < 6 else 24
-    ruleset = _libc.syscall(LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0)
-    if ruleset < 0:
-        _raise("landlock")
+    ruleset = _ruleset(version, handled)
     for path, rights in rules(read, write, handled):
         _allow(ruleset, path, rights)
+    _enter(ruleset)
+
+
+def keep_to_itself() -> None:
+    """Have this process reach no abstract socket and signal no process beyond its own children, where Landlock can.
+
+    Abstract sockets have no path that a view could hide, and no owner. Raises OSError.
+    """
+    version = landlock_version()
+    if version >= SCOPES_SINCE:
+        _enter(_ruleset(version, 0))
+
+
+def _ruleset(version: int, handled: int) -> int:
+    attributes = struct.pack("<QQQ", handled, 0, SCOPES if version >= SCOPES_SINCE else 0)
+    size = 8 if version < 4 else 16 if version < SCOPES_SINCE else 24
+    ruleset = int(_libc.syscall(LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(size), 0))
+    if ruleset < 0:
+        _raise("landlock")
+    return ruleset
+
+
+def _enter(ruleset: int) -> None:
     if _libc.syscall(LANDLOCK_RESTRICT_SELF, ruleset, 0) != 0:
         _raise("landlock")
     os.close(ruleset)
@@ -213,22 +160,43 @@ def _raise(what: str) -> None:
 
 
 def probe() -> Dict[str, Any]:
-    """Try in a child whether a view can be entered, and ask for Landlock."""
+    """Return what this machine allows: each is tried in a child."""
+    home, mount = ("/root" if os.path.isdir("/root") else "/mnt"), ("/mnt" if os.path.isdir("/mnt") else None)
+    own = dict.fromkeys(("/tmp", "/var/tmp"), home)  # noqa: S108
+    told = {"hide": [home], "own": own, "mount": mount, "shared_memory_bytes": 1 << 20}
+    why_no_view, why_no_filter = _trouble(View(told).enter), _trouble(_filter)
+    return {
+        "view": os.geteuid() == 0 and not why_no_view,
+        "why_no_view": why_no_view,
+        "landlock": landlock_version(),
+        "filter": not why_no_filter,
+        "why_no_filter": why_no_filter,
+    }
+
+
+def _filter() -> None:
+    if _libc.prctl(seccomp.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        _raise("no_new_privs")
+    seccomp.install()
+
+
+def _trouble(enter: Callable[[], None]) -> str:
+    """Return why a child cannot do this; nothing when it can."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         told = b""
         try:
-            enter_view(["/root" if os.path.isdir("/root") else "/mnt"], [], "/mnt" if os.path.isdir("/mnt") else None)
+            enter()
         except OSError as error:
-            told = ("%s: %s" % (error.filename, error.strerror)).encode()
+            told = ("%s: %s" % (error.filename, error.strerror) if error.filename else str(error.strerror)).encode()
         os.write(writing, told)
         os._exit(0)
     os.close(writing)
     trouble = os.read(reading, 4096).decode()
+    os.close(reading)
     os.waitpid(pid, 0)
-    is_root = os.geteuid() == 0
-    return {"view": is_root and not trouble, "why_no_view": trouble, "landlock": landlock_version()}
+    return trouble
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--probe"]:

@@ -1,7 +1,7 @@
 """How much memory an instance may use: judged by the kernel in a cgroup, or each second by the keeper.
 
 The keeper counts what is private to the instance's processes (anonymous pages and swap), never what they map: libraries
-are shared, and an address space says nothing.
+are shared, and an address space says nothing. Files in a `/dev/shm` of the instance's own are memory, too.
 """
 
 import os
@@ -11,10 +11,14 @@ PAGES = ("RssAnon:", "VmSwap:")
 
 
 class Memory:
-    """A limit in bytes; `events` is the cgroup's file that counts kills, None: the keeper watches."""
+    """A limit in bytes; `events` is the cgroup's file that counts kills, None: the keeper watches.
+
+    `counts_shared` says that the instance has a `/dev/shm` of its own.
+    """
 
     def __init__(self, told: Dict[str, Any]) -> None:
         self.limit_bytes = int(told["limit_bytes"])
+        self.counts_shared = told.get("counts_shared") is True
         self.events: Optional[str] = told.get("events")
         self.used_bytes = 0  # when it was found to be too much
 
@@ -24,7 +28,7 @@ class Memory:
 
     def look(self, leader: int) -> bool:
         """Tell whether the processes of a session use more than they may."""
-        used = private_bytes(leader)
+        used = private_bytes(leader) + (shared_bytes(leader) if self.counts_shared else 0)
         if used > self.limit_bytes:
             self.used_bytes = used
         return used > self.limit_bytes
@@ -45,6 +49,15 @@ def private_bytes(leader: int) -> int:
             except OSError:
                 pass  # gone meanwhile
     return total
+
+
+def shared_bytes(leader: int) -> int:
+    """Return what is in the `/dev/shm` that a process sees; 0 when the process is gone."""
+    try:
+        seen = os.statvfs("/proc/%d/root/dev/shm" % leader)
+    except OSError:
+        return 0
+    return (seen.f_blocks - seen.f_bfree) * seen.f_frsize
 
 
 def _private_bytes(pid: str) -> int:

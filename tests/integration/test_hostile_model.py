@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import platform
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from hostmaker.assembly.settings import Settings
 from hostmaker.fleet.confine import probe
+from hostmaker_runtime import seccomp
 
 from .conftest import SUM_SCRIPT, Server
 
@@ -133,6 +137,23 @@ class Hostile:
     def become_root(self):
         os.setuid(0)
         return "root"
+
+    def call(self, calls):
+        libc = ctypes.CDLL(None, use_errno=True)
+        outcomes = []
+        for number, *arguments in calls:
+            ctypes.set_errno(0)
+            outcome = libc.syscall(ctypes.c_long(number), *map(ctypes.c_ulong, arguments))
+            outcomes.append(ctypes.get_errno() if outcome == -1 else 0)
+        return outcomes
+
+    def connect_abstract(self, name):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(chr(0) + name)
+        return "connected"
+
+    def status(self):
+        return open("/proc/self/status").read()
 
     def whoami(self):
         return os.getuid()
@@ -258,11 +279,48 @@ def test_it_writes_only_what_is_its_own(attack: Attack) -> None:
     for path in (data / "x", attack.victim / "x", Path("/etc/x"), Path("/usr/x"), Path.home() / "x"):
         assert attack.fails("write", path=str(path)), path
         assert not path.exists()
-    for name in ("HOME", "TMPDIR", "SM_MODEL_DIR"):
-        assert attack.do("write", path=os.path.join(attack.do("environment")[name], "x")) == "written"
+    environment = attack.do("environment")
+    for name in ("HOME", "TMPDIR"):
+        assert attack.do("write", path=os.path.join(environment[name], "x")) == "written"
+    assert attack.fails("write", path=os.path.join(environment["SM_MODEL_DIR"], "x"))
     mine = next(path for path in (data / "instances").iterdir() if path != attack.victim)
     for name in ("spec.json", "pid.json", "exit.json", "prepared.json"):
         assert attack.fails("write", path=str(mine / name)), name
+
+
+@pytest.mark.parametrize("attack", KINDS if POSSIBLE["filter"] else [], indirect=True)
+def test_it_calls_nothing_that_a_container_could_not(attack: Attack) -> None:
+    assert "Seccomp:\t2" in attack.do("status")
+    column = 0 if platform.machine() == "x86_64" else 1
+    refused = {name: numbers[column] for name, numbers in seccomp.REFUSED.items() if numbers[column] is not None}
+    outcomes = attack.do("call", calls=[[number, 0, 0, 0, 0, 0] for number in refused.values()])
+    assert dict(zip(refused, outcomes, strict=True)) == dict.fromkeys(refused, errno.EPERM)
+    new_user, vsock, crypto, inet, stream = 0x10000000, 40, 38, 2, 1
+    clone, sockets, personality = seccomp.CLONE[column], seccomp.SOCKET[column], seccomp.PERSONALITY[column]
+    expected = {
+        (clone, new_user | 17, 0, 0, 0, 0): errno.EPERM,
+        (seccomp.ABSENT["clone3"][column], 0, 0): errno.ENOSYS,
+        (seccomp.LAST_KNOWN + 1, 0, 0): errno.ENOSYS,
+        (sockets, vsock, stream, 0): errno.EPERM,
+        (sockets, crypto, 5, 0): errno.EPERM,
+        (sockets, inet, stream, 0): 0,
+        (personality, 0x40000): errno.EPERM,
+        (personality, 0xFFFFFFFF): 0,
+    }
+    assert attack.do("call", calls=list(expected)) == list(expected.values())
+    assert attack.others_work()
+
+
+@pytest.mark.parametrize("attack", KINDS if POSSIBLE["landlock"] >= 6 else [], indirect=True)
+def test_sockets_without_a_path_cannot_be_reached(attack: Attack) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        name = f"hostmaker-test-{os.getpid()}"
+        listener.bind("\0" + name)
+        listener.listen()
+        assert attack.fails("connect_abstract", name=name)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 @by_view

@@ -21,11 +21,11 @@ MOST_SCRIPT_BYTES = 1024 * 1024
 
 
 def container_environment(
-    given: Mapping[str, str], region: str, directory: Path, code: Path, python: Path
+    given: Mapping[str, str], region: str, directory: Path, code: Path, python: Path, has_view: bool = False
 ) -> dict[str, str]:
     """Give the variables of an instance's process: the image's, the platform's, then `given`, the user's own.
 
-    Nothing of this process is passed on.
+    Nothing of this process is passed on. `has_view`: its `/tmp` is its own.
     """
     model = directory / "model"
     return {
@@ -38,7 +38,7 @@ def container_environment(
         "HOME": str(directory / "home"),
         "USER": "model",
         "LOGNAME": "model",
-        "TMPDIR": str(directory / "tmp"),
+        "TMPDIR": "/tmp" if has_view else str(directory / "tmp"),  # noqa: S108
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "SAGEMAKER_REGION": region,

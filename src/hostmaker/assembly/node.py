@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from hostmaker.assembly.garbage import collect_for_ever, collector, kept_downloads
@@ -14,7 +15,7 @@ from hostmaker.domain.preparation import OPT_ML
 from hostmaker.environments.build import default_cache
 from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
 from hostmaker.fleet.cgroups import find_groups
-from hostmaker.fleet.confine import Isolation, find_isolation
+from hostmaker.fleet.confine import Isolation, filters_calls, find_isolation
 from hostmaker.fleet.memory import MemoryLimits
 from hostmaker.fleet.scratch import GIB, DiskBounds
 from hostmaker.kit.clock import open_clock
@@ -45,7 +46,12 @@ async def main(start: Start) -> None:
     settings = start.joined.settings
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
     isolation = find_isolation(settings.node.isolation)
-    log.info("model code is isolated by: %s", isolation.value)
+    filtering = filters_calls(isolation, settings.node.seccomp)
+    log.info(
+        "model code is isolated by: %s; system calls are %s",
+        isolation.value,
+        "filtered" if filtering else "not filtered",
+    )
     is_view = isolation is Isolation.VIEW
     agent = NodeAgent(
         NodeSettings(
@@ -56,10 +62,12 @@ async def main(start: Start) -> None:
             prepare_concurrency=settings.node.prepare_concurrency,
             stop_grace_s=settings.node.stop_grace_s,
             isolation=isolation,
+            is_filtering=filtering,
+            keeps_models=settings.node.read_only_model,
             is_forking=settings.node.fork_server,
             hidden=(Path.home(),),
             most_processes=settings.node.most_processes,
-            memory=_memory(settings),
+            memory=replace(_memory(settings), has_own_shared=is_view),
             disk=DiskBounds(int(settings.node.instance_disk_gib * GIB), settings.node.disk_reserve_mib << 20),
             make_room=lambda: kept_downloads(settings.node, settings.data).make_room(
                 settings.node.disk_reserve_mib << 20

@@ -88,8 +88,8 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
             *(str(python), str(_runtime_directory() / "serve.py"), "--socket", SOCKET_PLACEHOLDER),
             *("--model-dir", str(model), "--handler", match.runtime.handler),
         ),
-        env=container_environment({**image, **own}, spec.region, directory, code, python),
-        cwd=str(directory),
+        env=container_environment({**image, **own}, spec.region, directory, code, python, OPT_ML in os.environ),
+        cwd=str(directory / "home"),  # it can be written, as the working directory of the image can
         resolved_image=f"{match.name}@{environment.digest}",
         size=measure(directory),
         preload=_preload(match.runtime, own, needs),

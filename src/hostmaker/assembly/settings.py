@@ -76,6 +76,10 @@ class NodeSection:
     isolation: str = field(
         default="auto", metadata={"doc": "of model code: view (root), landlock, none; auto: the best there is"}
     )
+    seccomp: bool = field(default=True, metadata={"doc": "filter system calls of model code, where it is isolated"})
+    read_only_model: bool = field(
+        default=True, metadata={"doc": "model code cannot write to its model directory, where it is isolated"}
+    )
     memory_limit: bool = field(default=True, metadata={"doc": "hold instances to the memory of their instance type"})
     memory_groups: bool = field(default=True, metadata={"doc": "by cgroups where possible; false: the keeper watches"})
     instance_memory_mib: int = field(default=0, metadata={"doc": "MiB of every instance; 0: what its type has"})

@@ -61,6 +61,8 @@ class NodeSettings:
     start_concurrency: int = field(default_factory=default_start_concurrency)
     stop_grace_s: float = 30.0
     isolation: Isolation = Isolation.NONE
+    is_filtering: bool = False  # of system calls
+    keeps_models: bool = True  # read-only
     hidden: tuple[Path, ...] = ()  # beside data and run directory
     most_processes: int = 4096
     memory: MemoryLimits = field(default_factory=lambda: MemoryLimits(False, 0, None))
@@ -102,6 +104,8 @@ class NodeAgent:
                 settings.data_dir,
                 (settings.data_dir, settings.run_dir, *settings.hidden),
                 settings.most_processes,
+                settings.is_filtering,
+                settings.keeps_models,
             ),
             memory=settings.memory,
             append_line=append_line,

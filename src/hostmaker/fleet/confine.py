@@ -17,12 +17,14 @@ from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
-from hostmaker.fleet.directory import OWNED
+from hostmaker.domain.fleet import InstanceSpec
+from hostmaker.fleet.directory import EMPTIED, MODEL, OWNED, remove_tree
 from hostmaker.kit.json_value import Json
 
 PROBE_WITHIN_S = 10.0
 # Nobody gives out user ids from here on: systemd's table of user ids, 1879048192 to 2147483646.
 FIRST_UID, UIDS = 1_879_048_192, 268_435_454
+SHARED_MEMORY = "/dev/shm"  # noqa: S108
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc", "/opt", "/proc", "/sys")
 
 
@@ -54,6 +56,11 @@ def find_isolation(wanted: str) -> Isolation:
     return Isolation(wanted)
 
 
+def filters_calls(isolation: Isolation, is_wanted: bool) -> bool:
+    """Whether system calls of model code are filtered: where it is isolated, and the machine can."""
+    return is_wanted and isolation is not Isolation.NONE and probe()["filter"] is True
+
+
 def probe() -> dict[str, Json]:
     """Ask the machine what it allows; nothing, when it cannot even be asked."""
     argv = [sys.executable, "-I", "-S", str(_runtime() / "confinement.py"), "--probe"]
@@ -61,19 +68,24 @@ def probe() -> dict[str, Json]:
         done = subprocess.run(argv, capture_output=True, timeout=PROBE_WITHIN_S, check=True)
         told = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        return {"view": False, "why_no_view": str(error), "landlock": 0}
+        return {"view": False, "why_no_view": str(error), "landlock": 0, "filter": False, "why_no_filter": str(error)}
     assert isinstance(told, dict)
     return told
 
 
 @dataclass(frozen=True, slots=True)
 class Confiner:
-    """Confines the instances of one node. `hidden` are directories of the server."""
+    """Confines the instances of one node. `hidden` are directories of the server.
+
+    `is_filtering`: system calls are filtered; `keeps_models`: a model directory with model data is read-only.
+    """
 
     isolation: Isolation
     data_dir: Path
     hidden: tuple[Path, ...]
     most_processes: int
+    is_filtering: bool = False
+    keeps_models: bool = True
 
     def uid(self, instance_id: str) -> int | None:
         """Give the user id of an instance: the same after any restart, another for any other one."""
@@ -83,37 +95,73 @@ class Confiner:
         return FIRST_UID + int.from_bytes(digest[:8]) % UIDS
 
     def hand_over(self, instance_id: str, directory: Path, socket_directory: Path) -> None:
-        """Give an instance what it may write to; raises OSError. Blocking: it goes through the whole model."""
+        """Give an instance what it may write to; raises OSError. Blocking: it goes through the whole model.
+
+        What it has for `/tmp` and `/var/tmp` is empty at each start.
+        """
         socket_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in EMPTIED:
+            remove_tree(directory / name)
+            (directory / name).mkdir(mode=0o700)
         uid = self.uid(instance_id)
         if uid is None:
             return
-        directory.chmod(0o711)  # it can be gone through, and not be read
+        directory.chmod(0o755)  # as /opt/ml of a container; the data directory keeps others out
         os.chown(socket_directory, uid, uid)
         for name in OWNED:
             _chown(directory / name, uid)
+        for name in EMPTIED:
+            (directory / name).chmod(0o1777)  # as in a container; the directory above keeps others out
 
-    def request(self, instance_id: str, directory: Path, socket_directory: Path, python: str) -> dict[str, Json] | None:
-        """Say to the keeper how to confine it; None: not at all."""
-        needed = [*_of_interpreter(Path(python)), _runtime().parent]
+    def request(self, spec: InstanceSpec, place: Places, shared_memory_bytes: int | None) -> dict[str, Json] | None:
+        """Return what to ask of the keeper to confine an instance; None: nothing.
+
+        `shared_memory_bytes` bounds its `/dev/shm`; None: what the kernel allows.
+        """
+        needed = [*_of_interpreter(place.python), _runtime().parent]
+        keeps_model = self.keeps_models and spec.container.data is not None
         match self.isolation:
             case Isolation.NONE:
                 return None
             case Isolation.LANDLOCK:
+                kept = [str(place.directory / MODEL)] if keeps_model else []
+                owned = [str(place.directory / name) for name in OWNED]
                 return {
-                    "read": [*SYSTEM, *map(str, needed)],
-                    "write": [str(directory / name) for name in OWNED] + [str(socket_directory)],
+                    "read": [*SYSTEM, *map(str, needed), *kept],
+                    "write": [*(path for path in owned if path not in kept), str(place.sockets), SHARED_MEMORY],
+                    "filter": self.is_filtering,
                 }
             case Isolation.VIEW:
-                shown = (*needed, directory, socket_directory)
-                hidden = {path for path in self.hidden if path.is_dir()} | {*map(_closed_above, shown)} - {None}
                 return {
-                    "uid": self.uid(instance_id),
+                    "uid": self.uid(spec.instance_id),
                     "processes": self.most_processes,
-                    "hide": sorted(map(str, hidden)),
-                    "show": [str(path) for path in shown],
-                    "mount": str(directory),
+                    "view": {
+                        **self._shown(place, needed),
+                        "read_only": [str(place.directory / MODEL)] if keeps_model else [],
+                        "shared_memory_bytes": shared_memory_bytes,
+                    },
+                    "filter": self.is_filtering,
                 }
+
+    def _shown(self, place: Places, needed: list[Path]) -> dict[str, Json]:
+        write = (place.directory, place.sockets)
+        hidden = {path for path in self.hidden if path.is_dir()} | {*map(_closed_above, (*needed, *write))} - {None}
+        return {
+            "hide": sorted(map(str, hidden)),
+            "show": [str(path) for path in needed],
+            "write": [str(path) for path in write],
+            "own": {path: str(place.directory / name) for name, path in EMPTIED.items()},
+            "mount": str(place.directory),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What an instance needs of the machine: its directory, that of its socket, and its interpreter."""
+
+    directory: Path
+    sockets: Path
+    python: Path
 
 
 def _closed_above(path: Path) -> Path | None:

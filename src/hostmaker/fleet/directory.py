@@ -23,7 +23,10 @@ from hostmaker.kit.processes import boot_id
 
 T = TypeVar("T")
 
-OWNED = ("model", CHANNELS, "code", "tmp", "home")  # what an instance may write to
+MODEL = "model"
+# In a view of its own, what an instance has at these paths; elsewhere TMPDIR names the first. Empty at each start.
+EMPTIED = {"tmp": "/tmp", "var_tmp": "/var/tmp"}  # noqa: S108
+OWNED = (MODEL, CHANNELS, "code", *EMPTIED, "home")  # what an instance may write to; counted, and removed with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +120,12 @@ class InstanceDirectory:
 
     def remove(self) -> None:
         """Remove it and all that is in it, read-only directories too; raises OSError."""
-        _remove(self.path)
+        remove_tree(self.path)
 
     def remove_owned(self) -> None:
         """Remove what the instance could write to, its model too; its records stay. Raises OSError."""
         for name in OWNED:
-            _remove(self.path / name)
+            remove_tree(self.path / name)
 
     def _living(self, name: str) -> Process | None:
         told = self._read(name, ProcessFile)
@@ -141,7 +144,8 @@ class InstanceDirectory:
         write_atomically(self.path / name, json.dumps(encode(value)).encode())
 
 
-def _remove(directory: Path) -> None:
+def remove_tree(directory: Path) -> None:
+    """Remove a directory and all that is in it, or what is in its place, if anything is there; raises OSError."""
     if directory.is_symlink() or not directory.is_dir():
         directory.unlink(missing_ok=True)
         return

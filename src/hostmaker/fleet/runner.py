@@ -16,7 +16,7 @@ from typing import Any, assert_never
 
 from hostmaker.domain.fleet import FailureKind, InstanceFact, InstanceFailure, InstanceSpec, InstanceState
 from hostmaker.domain.preparation import SOCKET_PLACEHOLDER
-from hostmaker.fleet.confine import Confiner
+from hostmaker.fleet.confine import Confiner, Places
 from hostmaker.fleet.directory import ExitFile, InstanceDirectory
 from hostmaker.fleet.forking import Forking
 from hostmaker.fleet.instance import (
@@ -282,16 +282,16 @@ class InstanceRunner:
         prepared = self._directory.prepared()
         if prepared is None:
             raise KeeperError("its directory was changed by someone else")
-        ident, place, sockets = self.spec.instance_id, self._directory.path, self._socket.parent
+        place, sockets = self._directory.path, self._socket.parent
         self._socket.unlink(missing_ok=True)
         self._directory.forget_process()
-        await asyncio.to_thread(self._tools.confiner.hand_over, ident, place, sockets)
-        confine = self._tools.confiner.request(ident, place, sockets, prepared.python)
+        await asyncio.to_thread(self._tools.confiner.hand_over, self.spec.instance_id, place, sockets)
         memory, groups = self._tools.memory.request(self.spec)
+        places, shared_bytes = Places(place, sockets, Path(prepared.python)), self._tools.memory.shared_bytes(self.spec)
+        confine = self._tools.confiner.request(self.spec, places, shared_bytes)
         confine = {**(confine or {}), "groups": groups} if groups else confine
         argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in prepared.argv)
-        keeper = self._tools.keeper
-        await keeper.ensure()
+        await (keeper := self._tools.keeper).ensure()
         given = (place, argv, prepared.env, prepared.cwd, self._log, confine, memory)
         try:
             if (fork := await self._tools.forking.interpreter(prepared)) is not None:
