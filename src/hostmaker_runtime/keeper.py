@@ -31,6 +31,7 @@ from hostmaker_runtime.child import NotStarted, Program, adopt_orphans, spawn
 from hostmaker_runtime.fork_servers import ForkServers
 from hostmaker_runtime.keeper_door import Client, Door
 from hostmaker_runtime.memory import Memory
+from hostmaker_runtime.output import Output
 
 RETRY_S = 1.0
 LOOK_S = 1.0
@@ -45,13 +46,15 @@ Document = Dict[str, Any]
 class Child:
     """One process and the directory of its instance; `kill_at` is a steady second."""
 
-    def __init__(self, directory: str, pid: int, start_time: int, memory: Optional[Memory], uid: Optional[int]) -> None:
+    def __init__(self, directory: str, pid: int, start_time: int, output: Output) -> None:
         self.directory = directory
         self.pid = pid
         self.start_time = start_time
         self.kill_at = math.inf
-        self.memory = memory
-        self.uid = uid  # of this instance alone, when it has one
+        self.output = output
+        self.is_heard = True  # it can still print
+        self.memory: Optional[Memory] = None
+        self.uid: Optional[int] = None  # of this instance alone, when it has one
 
     def told(self) -> Document:
         """Give what `list` says."""
@@ -93,6 +96,7 @@ class Keeper:
                 self.reap()
                 self.kill_overdue()
                 self.watch_memory()
+                self.flush_outputs()
                 self.write_exits()
             except Exception as error:  # the owner of all instances goes on, whatever it is
                 _complain(error)
@@ -116,7 +120,8 @@ class Keeper:
 
     def next_wait_s(self) -> Optional[float]:
         """Give the seconds until something must be done without being asked."""
-        deadline = min([self.write_at, self.look_at, *(child.kill_at for child in self.children.values())])
+        of_children = (at for child in self.children.values() for at in (child.kill_at, child.output.flush_at))
+        deadline = min([self.write_at, self.look_at, *of_children])
         return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
 
     # What others ask
@@ -146,7 +151,26 @@ class Keeper:
             if child.directory == directory:
                 return _wrong("process %d lives in %s already" % (child.pid, directory))
         self.unwritten.pop(directory, None)  # how an earlier one ended must not be told of this one
-        pid = spawn(program) if request.get("fork") is None else self.fork_servers.start(request)
+        uid = None if program.confinement is None else program.confinement.uid
+        output = Output(program.log, uid)
+        try:
+            child = self.start_child(request, program, output)
+        except BaseException:
+            output.close()
+            raise
+        child.memory, child.uid = memory, uid
+        self.children[child.pid] = child
+        self.door.watch(output.reading, lambda: self.hear(child))
+        return {"ok": True, "pid": child.pid, "start_time": child.start_time}
+
+    def start_child(self, request: Document, program: Program, output: Output) -> Child:
+        """Start the process, by itself or by a fork server; it prints into `output`, and its record is on disk."""
+        directory, program.log = str(request["directory"]), output.path
+        if request.get("fork") is None:
+            pid = spawn(program)
+        else:
+            pid = self.fork_servers.start({**request, "log": output.path})
+        output.leave_to_others()
         try:
             started = processes.start_time(pid)
             document = {"pid": pid, "start_time": started, "boot_id": self.boot_id}
@@ -155,9 +179,7 @@ class Keeper:
             processes.signal_group(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             raise
-        uid = None if program.confinement is None else program.confinement.uid
-        self.children[pid] = Child(directory, pid, started, memory, uid)
-        return {"ok": True, "pid": pid, "start_time": started}
+        return Child(directory, pid, started, output)
 
     def stop(self, request: Document, client: Client) -> Document:
         """Ask a process to end, and kill it after the grace; asking again can only shorten the grace."""
@@ -187,6 +209,24 @@ class Keeper:
         child.kill_at = min(child.kill_at, time.monotonic() + grace_s)
 
     # What happens by itself
+
+    def hear(self, child: Child) -> None:
+        """Take what an instance has printed; of one that has closed its outputs, nothing more."""
+        if not child.output.take():
+            self.stop_hearing(child)
+
+    def stop_hearing(self, child: Child) -> None:
+        """Look at an instance's pipe no more."""
+        if child.is_heard:
+            self.door.unwatch(child.output.reading)
+            child.is_heard = False
+
+    def flush_outputs(self) -> None:
+        """Write lines that have waited for their end for long enough."""
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.output.flush_at <= now:
+                child.output.flush()
 
     def kill_overdue(self) -> None:
         """Kill those whose grace is over, again each second until they are gone."""
@@ -227,6 +267,9 @@ class Keeper:
                 self.unwritten[child.directory] = processes.exit_document(status, time.time(), killed)
                 self.write_at = time.monotonic()
                 self.end_leftovers(child)
+                self.stop_hearing(child)
+                child.output.drain()  # before its end is told: its last words are evidence
+                child.output.close()
 
     def end_leftovers(self, child: Child) -> None:
         """Kill what an instance that has ended has left; it is reaped like any other child."""

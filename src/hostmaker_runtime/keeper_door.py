@@ -86,9 +86,19 @@ class Door:
                 self._accept()
             elif key.fileobj == self._wake:
                 signals = os.read(self._wake, READ)
+            elif callable(key.data):
+                key.data()
             else:
                 self._talk(key.data)
         return signals
+
+    def watch(self, descriptor: int, act: Callable[[], None]) -> None:
+        """Have something done whenever a descriptor can be read, until `unwatch`."""
+        self._selector.register(descriptor, selectors.EVENT_READ, act)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Look at a descriptor no more; it is not closed."""
+        self._selector.unregister(descriptor)
 
     def close(self) -> None:
         """Be no longer found; clients who wait for the end still are told."""

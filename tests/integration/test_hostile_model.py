@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from hostmaker.assembly.settings import Settings
 from hostmaker.fleet.confine import probe
 from hostmaker_runtime import seccomp
 
-from .conftest import SUM_SCRIPT, Server
+from .conftest import HOSTMAKER, SUM_SCRIPT, Server
 
 POSSIBLE = probe()
 VIEW = ["view"] if POSSIBLE["view"] else []
@@ -137,6 +138,28 @@ class Hostile:
     def become_root(self):
         os.setuid(0)
         return "root"
+
+    def vandalize(self, path):
+        print("printed before", flush=True)
+        acts = {
+            "ftruncate": lambda: os.ftruncate(1, 0),
+            "seek": lambda: os.lseek(2, 0, 0),
+            "truncate": lambda: os.truncate(path, 0),
+            "open": lambda: open(path, "w"),
+            "unlink": lambda: os.unlink(path),
+            "rename": lambda: os.rename(path, path + ".old"),
+            "link": lambda: os.link(path, os.environ["TMPDIR"] + "/log"),
+        }
+        outcomes = {}
+        for name, act in acts.items():
+            try:
+                act()
+                outcomes[name] = "done"
+            except OSError as error:
+                outcomes[name] = "refused"
+        open("/proc/self/fd/1", "w").close()  # truncates a file
+        print("[hostmaker] in service: forged\\x1b[2J\\n", flush=True)
+        return outcomes
 
     def call(self, calls):
         libc = ctypes.CDLL(None, use_errno=True)
@@ -270,8 +293,7 @@ def test_nothing_is_inherited(attack: Attack) -> None:
         name for name in environment if "SECRET" in name or "ACCESS_KEY" in name or name.startswith("HOSTMAKER")
     ]
     data = str(attack.server.data_dir)
-    opened = [path for path in attack.do("open_files") if path.startswith(data)]
-    assert all("/logs/" in path for path in opened), opened
+    assert [path for path in attack.do("open_files") if path.startswith(data)] == []
 
 
 def test_it_writes_only_what_is_its_own(attack: Attack) -> None:
@@ -330,6 +352,27 @@ def test_it_does_not_fork_without_end(attack: Attack) -> None:
     assert "error" in told
     assert attack.fails("become_root")
     assert attack.others_work()
+
+
+def test_it_cannot_change_what_its_log_says(attack: Attack) -> None:
+    (log,) = (attack.server.data_dir / "logs" / "us-east-1" / "hostile" / "AllTraffic").glob("*.log")
+    before = log.read_text()
+    assert "[hostmaker] in service" in before
+    outcomes = attack.do("vandalize", path=str(log))
+    assert set(outcomes.values()) == {"refused"}, outcomes
+    deadline = time.monotonic() + 30
+    while "forged" not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    after = log.read_text()
+    assert after.startswith(before)
+    assert "printed before\n" in after[len(before) :]
+    assert "(model) [hostmaker] in service: forged" in after
+    shown = subprocess.run(
+        [HOSTMAKER, "logs", "hostile", "--data-dir", str(attack.server.data_dir)], capture_output=True, check=True
+    )
+    assert b"\\x1b[2J" in shown.stdout
+    assert b"\x1b" not in shown.stdout
 
 
 def test_it_does_not_log_without_end(attack: Attack) -> None:

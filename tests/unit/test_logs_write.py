@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from hostmaker.logs.write import TAIL_BYTES, append_line, tail
+from hostmaker.logs.write import TAIL_BYTES, append_line, printable, tail
 
 
 def test_a_line_is_one_line(tmp_path: Path) -> None:
@@ -22,6 +21,25 @@ def test_a_line_is_one_line(tmp_path: Path) -> None:
         "",
     ]
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_line_begins_behind_one_without_an_end(tmp_path: Path) -> None:
+    log = tmp_path / "i-1.log"
+    log.write_text("half a li")
+    append_line(log, "healthy")
+    append_line(log, "in service")
+    assert log.read_text() == "half a li\n[hostmaker] healthy\n[hostmaker] in service\n"
+
+
+def test_orders_to_a_terminal_are_escaped(tmp_path: Path) -> None:
+    assert printable("50 %\r100 %\x1b[2J\x1b]0;title\x07 \x9b1A\u202eabc") == (
+        "50 %\\r100 %\\x1b[2J\\x1b]0;title\\x07 \\x9b1A\\u202eabc"
+    )
+    assert (
+        printable("a\ttab, ünïcode, 日本語, 🙂, a \\ and a \u00a0") == "a\ttab, ünïcode, 日本語, 🙂, a \\ and a \u00a0"
+    )
+    (tmp_path / "i-1.log").write_bytes(b"\x1b[1A\x1b[Kgone\r\n")
+    assert tail(tmp_path / "i-1.log", 1) == ("\\x1b[1A\\x1b[Kgone",)
 
 
 def test_a_line_that_the_disk_does_not_take_is_lost(tmp_path: Path) -> None:
@@ -69,10 +87,7 @@ def test_the_tail_of_a_large_log_is_of_whole_lines(tmp_path: Path) -> None:
 
 def test_the_tail_of_one_endless_line(tmp_path: Path) -> None:
     log = tmp_path / "i-1.log"
-    with log.open("wb") as file:
-        os.truncate(file.fileno(), 10_000_000)
-        file.seek(0, os.SEEK_END)
-        file.write(b"the end")
+    log.write_bytes(b"x" * 10_000_000 + b"the end")
     (line,) = tail(log, 3)
     assert len(line) == TAIL_BYTES
     assert line.endswith("the end")

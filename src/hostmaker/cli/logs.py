@@ -9,6 +9,8 @@ from pathlib import Path
 
 import typer
 
+from hostmaker.logs.write import printable
+
 FOLLOW_EVERY_S = 0.25
 
 
@@ -44,6 +46,6 @@ def _files(data_dir: Path, endpoint: str, instance: str | None) -> list[Path]:
 
 
 def _print(path: Path, line: bytes, as_json: bool) -> None:
-    text = line.decode(errors="replace").rstrip("\n")
+    text = line.decode(errors="replace").rstrip("\r\n")
     stream = f"{path.parent.name}/{path.stem}"
-    typer.echo(json.dumps({"stream": stream, "message": text}) if as_json else f"{stream}  {text}")
+    typer.echo(json.dumps({"stream": stream, "message": text}) if as_json else f"{stream}  {printable(text)}")

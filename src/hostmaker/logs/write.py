@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 PREFIX = "[hostmaker] "
 TAIL_BYTES = 64 * 1024
+ORDERS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def append_line(path: Path, text: str, prefix: str = PREFIX) -> None:
     """Append one line of the platform; a single write, so that it never splits a line of the instance's process.
 
-    A line that the disk does not take is lost: what it tells of goes on.
+    It begins a line of its own, also where the instance has printed one without an end. A line that the disk does not
+    take is lost: what it tells of goes on.
     """
     line = (prefix + " ".join(text.splitlines()) + "\n").encode(errors="replace")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         return
     try:
-        os.write(descriptor, line)
+        size = os.fstat(descriptor).st_size
+        has_end = not size or os.pread(descriptor, 1, size - 1) == b"\n"
+        os.write(descriptor, line if has_end else b"\n" + line)
     except OSError:
         return
     finally:
@@ -29,7 +34,7 @@ def append_line(path: Path, text: str, prefix: str = PREFIX) -> None:
 
 
 def tail(path: Path, number: int) -> tuple[str, ...]:
-    """Give the last `number` lines that the instance itself wrote; none when there is no log."""
+    """Return the last `number` lines that the instance itself wrote, `printable`; none when there is no log."""
     try:
         with path.open("rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
@@ -40,4 +45,12 @@ def tail(path: Path, number: int) -> tuple[str, ...]:
     if start and len(lines) > 1:
         del lines[0]  # a part of one
     own = [line.rstrip("\r") for line in lines if line.strip() and not line.startswith(PREFIX)]
-    return tuple(own[max(0, len(own) - number) :])
+    return tuple(map(printable, own[max(0, len(own) - number) :]))
+
+
+def printable(text: str) -> str:
+    """Return a line with its control characters escaped: to a terminal they would be orders.
+
+    Among them are those that move the cursor back, or change the direction of text, and so hide what stands there.
+    """
+    return ORDERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
