@@ -60,6 +60,39 @@ class Authenticator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """The head of an HTTP request: `target` is the raw path and query, `fields` are the headers as sent."""
+
+    method: str
+    target: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the value of the first header of that name, which is in lower case."""
+        return next((value for each, value in self.fields if each.lower() == name), None)
+
+    @property
+    def host_bucket(self) -> bytes:
+        """The bucket that stands in the Host header, as in `BUCKET.localhost:4747`; empty when the path has it."""
+        name = (self.header(b"host") or b"").partition(b":")[0]
+        return name[: -len(b".localhost")] if name.endswith(b".localhost") else b""
+
+
+class Resign(Protocol):
+    """Signs a request anew that is changed on its way to the object store."""
+
+    def __call__(
+        self, asked: RequestHead, sent: RequestHead, now: float, body_sha256: bytes | None = None
+    ) -> RequestHead:
+        """Return `sent`, signed by whoever has signed `asked`; unsigned requests stay so.
+
+        `now` is real Unix seconds. `body_sha256` is in hex, where the body is changed, too. Raises
+        `domain.errors.ApiError` for a signature that does not hold, or that cannot be made anew.
+        """
+        ...
+
+
 class Objects(Protocol):
     """Reads the object store."""
 

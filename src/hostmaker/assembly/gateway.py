@@ -48,7 +48,7 @@ async def main(start: Start) -> None:
             scope_of=scope_of,
             real_time=time.time,
             platform_time=clock.seconds,
-            resign=None if settings.objects.endpoint_url else Resigner(secrets).without,
+            resign=None if settings.objects.endpoint_url else Resigner(secrets),
         ),
     )
     await gateway.serve(socket.socket(fileno=start.listener))

@@ -1,70 +1,168 @@
-"""Signs a request of a caller anew when it goes on without some of its headers, as a signature covers them all.
+"""Signs a request for the object store anew when its head is changed on the way there, as a signature covers it.
 
-Only what the caller has signed rightly is signed again; the hash of the body stays the one that the caller has stated,
-and whoever gets the request compares the body with it.
+Only what the caller has signed rightly is signed again. The hash of the body stays the one that the caller has stated,
+and the store compares the body with it.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from urllib.parse import unquote
 
-from hostmaker.auth.claim import ALGORITHM, Claim, claim_of_header
+from hostmaker.auth.claim import Claim, claim_of_header, claim_of_query, stamp_of_date
 from hostmaker.auth.form import Form, SigningKey
+from hostmaker.auth.refusals import MISMATCH
+from hostmaker.auth.signer import UNSIGNED, Signer
 from hostmaker.domain.errors import AuthError
+from hostmaker.ports import RequestHead
 
-Fields = Sequence[tuple[bytes, bytes]]
-SIGNED_BY_PIECE = b"STREAMING-AWS4-"
+SIGNED_BY_PIECE = "STREAMING-AWS4-"
+STAMP = "%Y%m%dT%H%M%SZ"
+OF_SIGNATURES = frozenset((b"authorization", b"x-amz-date", b"date", b"x-amz-content-sha256"))
+SIGNATURE_IN_QUERY = re.compile(
+    r"(?:X-Amz-(?:Algorithm|Credential|Date|Expires|SignedHeaders|Signature)|AWSAccessKeyId|Signature|Expires)(?:=|$)"
+)
+# Parameters that version 2 signs besides the path. Source: S3 user guide, "Signing and authenticating REST requests".
+SUBRESOURCES = frozenset(
+    (
+        *("acl", "cors", "delete", "lifecycle", "location", "logging", "notification", "partNumber", "policy"),
+        *("requestPayment", "restore", "tagging", "torrent", "uploadId", "uploads", "versionId", "versioning"),
+        *("versions", "website", "response-cache-control", "response-content-disposition"),
+        *("response-content-encoding", "response-content-language", "response-content-type", "response-expires"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Who has signed a request, when (YYYYMMDDTHHMMSSZ), and what stands for its body in the signed text."""
+
+    access_key_id: str
+    region: str
+    stamp: str
+    body_hash: str
 
 
 class Resigner:
-    """Signs with the keys of a fixed set."""
+    """Implements `ports.Resign` with the keys of a fixed set."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         """`secrets` gives the secret access key of each access key id."""
         self._secrets = dict(secrets)
 
-    def without(
-        self, method: str, target: bytes, fields: Fields, dropped: frozenset[bytes], now: float
-    ) -> list[tuple[bytes, bytes]] | None:
-        """Give header fields without those `dropped` (names in lower case), signed anew; `now` is real Unix seconds.
+    def __call__(
+        self, asked: RequestHead, sent: RequestHead, now: float, body_sha256: bytes | None = None
+    ) -> RequestHead:
+        """Return `sent`, signed by whoever has signed `asked`; unsigned requests stay so. Raises AuthError."""
+        proof = self._proof(asked, now)
+        if proof is None:
+            return sent
+        if body_sha256 is not None:
+            proof = replace(proof, body_hash=body_sha256.decode())
+        return self._signed(sent, proof)
 
-        None when that cannot be: the signature does not hold, or stands in the query, or covers each piece of the body.
-        """
+    def _proof(self, asked: RequestHead, now: float) -> _Proof | None:
+        authorization, query = asked.header(b"authorization"), asked.target.decode("latin-1").partition("?")[2]
         try:
-            return self._without(method, target, fields, dropped, now)
-        except AuthError:
-            return None
+            if authorization is not None:
+                return self._of_header(asked, authorization.decode("latin-1"))
+            if "X-Amz-Signature=" in query:
+                return self._of_query(asked, query, now)
+            return self._of_version_2(asked, query, now) if "AWSAccessKeyId=" in query else None
+        except AuthError as error:  # in the codes of S3
+            code = "SignatureDoesNotMatch" if error.code == "InvalidSignatureException" else error.code
+            raise AuthError(code, error.message, error.status) from error
 
-    def _without(
-        self, method: str, target: bytes, fields: Fields, dropped: frozenset[bytes], now: float
-    ) -> list[tuple[bytes, bytes]] | None:
-        told = {name.lower(): value for name, value in fields}
-        stamp, body_hash = told.get(b"x-amz-date", b""), told.get(b"x-amz-content-sha256", b"").strip()
-        claim, signature = claim_of_header(told.get(b"authorization", b"").decode("latin-1"), stamp.decode("latin-1"))
-        claim.check_time(stamp.decode("latin-1"), now)
-        secret = self._secrets.get(claim.access_key_id)
-        if secret is None or not body_hash or body_hash.startswith(SIGNED_BY_PIECE):
-            return None
-        key = SigningKey.of(secret, claim.scope)
-        asked = _sign(key, claim, method, target, fields, stamp, body_hash)
-        if not hmac.compare_digest(asked, signature.encode("latin-1", "replace")):
-            return None
-        signed = [name for name in claim.signed_headers.split(";") if name.encode("latin-1") not in dropped]
-        claim = replace(claim, signed_headers=";".join(signed))
-        kept = [(name, value) for name, value in fields if name.lower() not in dropped]
-        anew = _sign(key, claim, method, target, kept, stamp, body_hash).decode()
-        line = (
-            f"{ALGORITHM} Credential={claim.access_key_id}/{claim.scope}, "
-            f"SignedHeaders={claim.signed_headers}, Signature={anew}"
-        )
-        return [(name, line.encode("latin-1") if name.lower() == b"authorization" else value) for name, value in kept]
+    def _of_header(self, asked: RequestHead, authorization: str) -> _Proof:
+        if authorization.startswith("AWS "):
+            raise _not_implemented("requests with a header of signature version 2; sign with version 4")
+        stamp = (asked.header(b"x-amz-date") or b"").decode("latin-1") or stamp_of_date(asked.header(b"date") or b"")
+        body_hash = (asked.header(b"x-amz-content-sha256") or b"").decode("latin-1").strip()
+        if body_hash.startswith(SIGNED_BY_PIECE):
+            raise _not_implemented("bodies whose chunks are signed one by one; sign the body as a whole, or not at all")
+        claim, signature = claim_of_header(authorization, stamp)
+        secret = self._secret(claim.access_key_id)
+        form = _form(asked, SigningKey.of(secret, claim.scope), claim)
+        _check(form.sign([value for _, value in asked.fields], stamp.encode("latin-1"), body_hash.encode()), signature)
+        return _Proof(claim.access_key_id, claim.region, stamp, body_hash)
+
+    def _of_query(self, asked: RequestHead, query: str, now: float) -> _Proof:
+        claim, signature, stamp = claim_of_query(query)
+        secret = self._secret(claim.access_key_id)
+        claim.check_time(stamp, now)
+        stated = asked.header(b"x-amz-content-sha256")
+        body_hash = UNSIGNED if stated is None else stated.decode("latin-1").strip()
+        form = _form(asked, SigningKey.of(secret, claim.scope), claim)
+        _check(form.sign([value for _, value in asked.fields], stamp.encode("latin-1"), body_hash.encode()), signature)
+        return _Proof(claim.access_key_id, claim.region, _stamp(now), body_hash)
+
+    def _of_version_2(self, asked: RequestHead, query: str, now: float) -> _Proof:
+        """Verify a presigned URL of version 2, which boto3 makes unless it is told otherwise."""
+        values = {name: unquote(value) for name, _, value in (part.partition("=") for part in query.split("&"))}
+        access_key_id, expires = values["AWSAccessKeyId"], values.get("Expires", "")
+        secret = self._secret(access_key_id)
+        if not expires.isdecimal() or len(expires) > 12 or int(expires) < now:
+            raise AuthError("AccessDenied", "Request has expired")
+        text = _text_of_version_2(asked, values, expires)
+        signed = base64.b64encode(hmac.digest(secret.encode(), text.encode("latin-1"), "sha1"))
+        _check(signed, values.get("Signature", ""))
+        return _Proof(access_key_id, "us-east-1", _stamp(now), UNSIGNED)
+
+    def _secret(self, access_key_id: str) -> str:
+        secret = self._secrets.get(access_key_id)
+        if secret is None:
+            message = "The AWS Access Key Id you provided does not exist in our records."
+            raise AuthError("InvalidAccessKeyId", message)
+        return secret
+
+    def _signed(self, sent: RequestHead, proof: _Proof) -> RequestHead:
+        path, _, query = sent.target.partition(b"?")
+        kept = [part for part in query.decode("latin-1").split("&") if part and not SIGNATURE_IN_QUERY.match(part)]
+        target = path.decode("latin-1") + ("?" + "&".join(kept) if kept else "")
+        fields = [(name, value) for name, value in sent.fields if name.lower() not in OF_SIGNATURES]
+        covered: dict[str, str] = {}
+        for name, value in fields:
+            lower = name.lower().decode("latin-1")
+            if lower == "host" or lower.startswith("x-amz-"):
+                before = f"{covered[lower]}," if lower in covered else ""
+                covered[lower] = before + value.decode("latin-1")
+        signer = Signer(proof.access_key_id, self._secrets[proof.access_key_id], proof.region, "s3")
+        at = datetime.strptime(proof.stamp, STAMP).replace(tzinfo=UTC)
+        signed = signer.sign(sent.method, target, covered, proof.body_hash, at)
+        added = [(name.encode(), signed[name].encode("latin-1")) for name in signed.keys() - covered.keys()]
+        return RequestHead(sent.method, target.encode("latin-1"), (*fields, *sorted(added)))
 
 
-def _sign(
-    key: SigningKey, claim: Claim, method: str, target: bytes, fields: Fields, stamp: bytes, body_hash: bytes
-) -> bytes:
-    path, _, query = target.decode("latin-1").partition("?")
-    form = Form(key, claim, method, path, query, [name.lower() for name, _ in fields])
-    return form.sign([value for _, value in fields], stamp, body_hash)
+def _form(asked: RequestHead, key: SigningKey, claim: Claim) -> Form:
+    path, _, query = asked.target.decode("latin-1").partition("?")
+    return Form(key, claim, asked.method, path, query, [name.lower() for name, _ in asked.fields])
+
+
+def _check(signed: bytes, given: str) -> None:
+    if not hmac.compare_digest(signed, given.encode("latin-1", "replace")):
+        raise AuthError("SignatureDoesNotMatch", MISMATCH)
+
+
+def _text_of_version_2(asked: RequestHead, values: Mapping[str, str], expires: str) -> str:
+    """Return what is signed. Source: S3 user guide, "Signing and authenticating REST requests"."""
+    told = {name.lower().decode("latin-1"): value.decode("latin-1").strip() for name, value in asked.fields}
+    ours = [f"{name}:{told[name]}\n" for name in sorted(told) if name.startswith("x-amz-")]
+    named = [f"{name}={values[name]}" if values[name] else name for name in sorted(values) if name in SUBRESOURCES]
+    bucket = asked.host_bucket.decode("latin-1")
+    path = (f"/{bucket}" if bucket else "") + asked.target.decode("latin-1").partition("?")[0]
+    resource = path + ("?" + "&".join(named) if named else "")
+    head = (asked.method, told.get("content-md5", ""), told.get("content-type", ""), expires)
+    return "\n".join((*head, "".join(ours) + resource))
+
+
+def _stamp(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime(STAMP)
+
+
+def _not_implemented(what: str) -> AuthError:
+    return AuthError("NotImplemented", f"This server cannot change {what}.", 501)

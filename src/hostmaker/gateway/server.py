@@ -28,14 +28,13 @@ from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.routes import Routes
 from hostmaker.gateway.shared import Shared
-from hostmaker.gateway.store_encryption import Resign
 from hostmaker.gateway.table import CompiledTable
 from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.kit.counts import Counts
 from hostmaker.kit.files import Lock, lock_holder
 from hostmaker.kit.ring import RingWriter
 from hostmaker.kit.slots import SLOTS
-from hostmaker.ports import Authenticator
+from hostmaker.ports import Authenticator, Resign
 
 log = logging.getLogger("hostmaker.gateway")
 BACKLOG = 2048
@@ -66,7 +65,7 @@ class GatewaySettings:
 class GatewayTools:
     """What a gateway is given of other rooms. No authenticator: nothing is verified.
 
-    `resign` is for a store of ours, which has no KMS; None for another.
+    `resign` is for a store of ours, which has no KMS and takes keys for paths; None for another.
     """
 
     authenticator: Authenticator | None

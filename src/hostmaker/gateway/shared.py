@@ -16,9 +16,8 @@ from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Routes
-from hostmaker.gateway.store_encryption import Resign
 from hostmaker.gateway.upstream import HttpPeer
-from hostmaker.ports import Authenticator
+from hostmaker.ports import Authenticator, Resign
 from hostmaker.wire.answer import error_answer
 from hostmaker.wire.request import protocol_of, service_of
 

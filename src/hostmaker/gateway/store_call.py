@@ -1,13 +1,19 @@
-"""One request for the object store, relayed untouched but for `store_encryption`; its answer comes back as it is."""
+"""One request for the object store: its bytes pass as they are, but for keys and encryption, and so does its answer."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ApiError, ServiceUnavailable
 from hostmaker.gateway.request import Request
+from hostmaker.gateway.store_deletion import MAX_BODY_BYTES, Deletion
 from hostmaker.gateway.store_encryption import without_kms
+from hostmaker.gateway.store_errors import EntityTooLarge, SlowDown
+from hostmaker.gateway.store_keys import Place, is_deletion, names_keys, place_of, with_stored_keys
 from hostmaker.gateway.store_relay import StoreRelay
+from hostmaker.gateway.store_whole import WholeAnswer
+from hostmaker.ports import RequestHead
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared
@@ -15,61 +21,133 @@ if TYPE_CHECKING:
 
 # What a relayed request may hold at most: a write buffer and a turn of reading, in each direction.
 HELD_BYTES = 4 * 256 * 1024
-
-
-class SlowDown(ApiError):
-    """S3's word for: too many requests at once."""
-
-    code, status = "SlowDown", 503
+FAILED = (b"HTTP/1.1 4", b"HTTP/1.1 5")
 
 
 class StoreCall:
     """One request on its way to the store, while it is read."""
 
-    __slots__ = ("_holds", "_relay", "_request", "_shared", "_turns")
+    __slots__ = ("_deletion", "_held", "_is_changed", "_relay", "_request", "_shared", "_turns", "_whole")
 
     def __init__(self, turns: Turns, shared: Shared, request: Request) -> None:
         self._turns = turns
         self._shared = shared
         self._request = request
         self._relay: StoreRelay | None = None
-        self._holds = False
+        self._deletion: Deletion | None = None
+        self._whole: WholeAnswer | None = None
+        self._is_changed = False
+        self._held = 0
 
     def start(self) -> None:
-        """Send the head; raises SlowDown."""
-        if not self._shared.relays.take(HELD_BYTES):
-            raise SlowDown("Please reduce your request rate.")
-        self._holds = True
-        relay, request = self._turns.relay, self._request
+        """Send the head; raises ApiError."""
+        self._hold(HELD_BYTES)
+        try:
+            self._start()
+        except ApiError:
+            self._let_go()
+            raise
+
+    def _start(self) -> None:
+        request = self._request
+        asked = RequestHead(request.route.method, request.target, tuple(request.raw_fields()))
+        # The expectation is met here: the store would meet it a second time.
+        sent = replace(asked, fields=tuple(field for field in asked.fields if field[0].lower() != b"expect"))
+        if self._shared.resign is None:  # an S3 of the user's own, which knows all keys
+            self._begin(sent, request.is_chunked)
+            return
+        place = place_of(asked)
+        if names_keys(asked, place):
+            self._whole = WholeAnswer()
+        if is_deletion(asked, place) and not request.is_through:
+            self._deletion = Deletion(asked, sent)
+            return
+        self._begin(self._kept(asked, sent, place), request.is_chunked)
+
+    def _kept(self, asked: RequestHead, sent: RequestHead, place: Place) -> RequestHead:
+        """Return the request as the store keeps its keys, signed anew if need be; raises ApiError."""
+        changed = with_stored_keys(without_kms(sent), place)
+        if changed is sent:
+            return sent
+        self._is_changed = True
+        assert self._shared.resign is not None
+        return self._shared.resign(asked, changed, self._shared.real_time())
+
+    def _begin(self, sent: RequestHead, is_chunked: bool) -> None:
+        relay = self._turns.relay
         if relay is None or not relay.is_usable():
             relay = self._turns.relay = StoreRelay(self._shared.store_address)
         self._relay = relay
-        # The expectation is met here: the store would meet it a second time.
-        fields = [field for field in request.raw_fields() if field[0].lower() != b"expect"]
-        sent = without_kms(request, fields, self._shared.resign, self._shared.real_time())
-        relay.begin(self, request.route.method, request.target, sent, request.is_chunked)
-        if request.is_through:  # it had to wait for its turn, and has no body
+        relay.begin(self, sent.method, sent.target, sent.fields, is_chunked)
+        if self._request.is_through and self._deletion is None:  # it had to wait for its turn, and has no body
             relay.end()
 
     def body(self, part: bytes) -> None:
         """Pass a piece of the body on."""
-        if self._relay is not None:
+        if self._deletion is not None:
+            self._keep(self._deletion, part)
+        elif self._relay is not None:
             self._relay.body(part)
 
     def end(self) -> None:
         """The body is through."""
-        if self._relay is not None:
+        if self._deletion is not None:
+            self._send(self._deletion)
+        elif self._relay is not None:
             self._relay.end()
+
+    # Deletions, whose bodies name keys
+
+    def _keep(self, deletion: Deletion, part: bytes) -> None:
+        deletion.parts.append(part)
+        try:
+            self._hold(len(part))
+            if deletion.size > MAX_BODY_BYTES:
+                raise EntityTooLarge(f"The body of DeleteObjects can have {MAX_BODY_BYTES} bytes.")
+        except ApiError as error:
+            self._refuse(error)
+
+    def _send(self, deletion: Deletion) -> None:
+        assert self._shared.resign is not None
+        try:
+            sent, body = deletion.kept(self._shared.resign, self._shared.real_time())
+        except ApiError as error:
+            self._refuse(error)
+            return
+        is_chunked = body is deletion.parts and self._request.is_chunked
+        self._begin(sent, is_chunked)
+        if self._relay is not None:
+            for part in body:
+                self._relay.body(part)
+            self._relay.end()
+
+    def _refuse(self, error: ApiError) -> None:
+        self._deletion = None
+        self.cancel()
+        self._turns.answer_error(error)
 
     # The store
 
     def store_bytes(self, data: bytes) -> None:
         """Pass bytes of the answer on."""
-        self._turns.send(data)
+        if self._is_changed and self._whole is None and not self._turns.has_begun and data.startswith(FAILED):
+            self._whole = WholeAnswer()
+        if self._whole is None:
+            self._turns.send(data)
+            return
+        try:
+            self._hold(len(data))
+        except SlowDown as error:
+            self._refuse(error)
+        else:
+            self._whole.take(data)
 
     def store_done(self, keep_alive: bool) -> None:
         """The answer is through."""
         self._let_go()
+        if self._whole is not None:
+            self._turns.send(self._whole.rewritten(self._request.keep_alive))
+            keep_alive = True
         self._turns.done(keep_alive and self._request.keep_alive)
 
     def store_failed(self, detail: str) -> None:
@@ -107,8 +185,13 @@ class StoreCall:
         if self._relay is not None:
             self._relay.resume()
 
+    def _hold(self, number: int) -> None:
+        """Count bytes that are kept; raises SlowDown when there is no room."""
+        if not self._shared.relays.take(number):
+            raise SlowDown("Please reduce your request rate.")
+        self._held += number
+
     def _let_go(self) -> None:
         self._relay = None
-        if self._holds:
-            self._holds = False
-            self._shared.relays.give(HELD_BYTES)
+        self._shared.relays.give(self._held)
+        self._held = 0

@@ -6,20 +6,17 @@ stored as if that had not been asked, just as the service stores what nobody ask
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from hostmaker.gateway.request import Request
+from hostmaker.ports import RequestHead
 
 ASKED = b"x-amz-server-side-encryption"
 DROPPED = frozenset((ASKED, *(ASKED + end for end in (b"-aws-kms-key-id", b"-bucket-key-enabled", b"-context"))))
 
-Fields = Sequence[tuple[bytes, bytes]]
-Resign = Callable[[str, bytes, Fields, frozenset[bytes], float], Fields | None]
 
-
-def without_kms(request: Request, fields: Fields, resign: Resign | None, now: float) -> Fields:
-    """Give the fields to send on; those that came, where nothing is asked, or where they cannot be signed anew."""
-    asked = request.header(ASKED)
-    if resign is None or asked is None or not asked.strip().startswith(b"aws:kms"):
-        return fields
-    return resign(request.route.method, request.target, fields, DROPPED, now) or fields
+def without_kms(head: RequestHead) -> RequestHead:
+    """Return the request without encryption by KMS, `head` itself where that is not asked for."""
+    asked = head.header(ASKED)
+    if asked is None or not asked.strip().startswith(b"aws:kms"):
+        return head
+    return replace(head, fields=tuple(field for field in head.fields if field[0].lower() not in DROPPED))

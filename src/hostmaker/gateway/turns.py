@@ -88,6 +88,7 @@ class Turns:
         except ApiError as error:
             self.answer_error(error)
         except Exception:
+            request.ident = request.ident or self._shared.new_id()  # one for the store has none until now
             log.exception("request %s failed", request.ident.decode())
             self.answer_error(InternalFailure(f"Request {request.ident.decode()} failed by a fault of the server."))
 

@@ -1,0 +1,113 @@
+"""Keys in the object store's answers, back as clients name them; and lists as S3 gives them.
+
+SeaweedFS percent-encodes the rows of a list when it is asked to, but not what stands around them; it lists directory
+by directory, so `a/b` before `a-b`; and it says where a page ends in paths.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from urllib.parse import quote, unquote_plus
+from xml.sax.saxutils import escape
+
+from hostmaker.domain.object_key import plain_key
+from hostmaker.gateway.store_keys import OWN_SIGN
+
+NAMES = "Key|Prefix|Marker|NextMarker|StartAfter|KeyMarker|NextKeyMarker|Delimiter|Resource|Location"
+NAMED = re.compile(f"<({NAMES})>([^<]*)</".encode())
+ROW = re.compile(rb"<(Contents|CommonPrefixes)>.*?</\1>", re.DOTALL)
+ROWS = re.compile(rb"<(?:Contents|CommonPrefixes)>.*</(?:Contents|CommonPrefixes)>", re.DOTALL)
+OF_ROW = re.compile(rb"<(?:Key|Prefix)>([^<]*)</")
+BEHIND = re.compile(rb"<(Marker|StartAfter)>([^<]+)/</")  # `store_keys` adds the slash
+NEXT = re.compile(rb"<NextMarker>[^<]*</")
+END = re.compile(rb"<(NextMarker|NextContinuationToken)>([^<]*)</")
+NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+REPLACED = "\ufffd"
+LIST, GROUPED, MORE = b"<ListBucketResult", b"<Delimiter>/</", b"<IsTruncated>true</"
+OF_VERSION_2, QUOTED = b"<KeyCount>", b"<EncodingType>url</"
+
+
+def plain_answer(answer: bytes) -> bytes:
+    """Return an XML answer with its keys as clients name them, and a list in its order."""
+    is_quoted = QUOTED in answer
+    if LIST not in answer:
+        return _named(answer, is_quoted, False)
+    if GROUPED not in answer:
+        answer = BEHIND.sub(rb"<\1>\2</", answer)
+    found = ROWS.search(answer)
+    if found is None:
+        return _named(answer, is_quoted, False)
+    kept = [_read(each[1], is_quoted) for each in OF_ROW.finditer(found[0])]
+    around = (_with_ends(each, kept) for each in (answer[: found.start()], answer[found.end() :]))
+    top, end = (_named(each, is_quoted, False) for each in around)
+    rows = [row[0] for row in ROW.finditer(_named(found[0], is_quoted, is_quoted))]
+    if MORE in top and OF_VERSION_2 not in top + end:
+        # Clients may go on behind the last key of a page, so it stays the last.
+        return _with_next(top, rows) + b"".join(rows) + end
+    return top + b"".join(_ordered(rows, is_quoted)) + end
+
+
+def _with_ends(part: bytes, kept: list[str]) -> bytes:
+    """Return the part of a list that says where its page ends, where a key with characters that XML lacks ends it.
+
+    The store replaces them there, and could not go on; it is the last key of the page that looks so.
+    """
+
+    def end(found: re.Match[bytes]) -> bytes:
+        said = _read(found[2], False)
+        if REPLACED in said:
+            path = next((key for key in reversed(kept) if NOT_IN_XML.sub(REPLACED, key) == said.rstrip("/")), said)
+            said = path + said[len(said.rstrip("/")) :] if path is not said else said
+        elif found[1] == b"NextMarker" or not said.startswith(OWN_SIGN):
+            return found[0]
+        text = said if found[1] == b"NextMarker" else OWN_SIGN + _quoted(said)
+        return b"<%b>%b</" % (found[1], _escaped(text).encode())
+
+    return END.sub(end, part)
+
+
+def _with_next(top: bytes, rows: list[bytes]) -> bytes:
+    """Return the top of a page of version 1, which the last key of the page ends, unless keys are grouped."""
+    last = OF_ROW.search(rows[-1])
+    if GROUPED in top or last is None:
+        return top
+    ending = b"<NextMarker>%b</" % last[1]
+    return NEXT.sub(lambda _: ending, top)
+
+
+def _ordered(rows: list[bytes], is_quoted: bool) -> list[bytes]:
+    """Return the rows in the order of their keys' bytes, objects before groups."""
+
+    def order(row: bytes) -> tuple[bool, bytes]:
+        found = OF_ROW.search(row)
+        return row.startswith(b"<Com"), _read(found[1], is_quoted).encode(errors="replace") if found else b""
+
+    return sorted(rows, key=order)
+
+
+def _named(part: bytes, is_quoted: bool, comes_quoted: bool) -> bytes:
+    """Return a part of a document with its keys as clients name them, percent-encoded where they are to be."""
+
+    def plain(found: re.Match[bytes]) -> bytes:
+        kept = _read(found[2], comes_quoted)
+        text = plain_key(kept)
+        if text == kept and is_quoted == comes_quoted:
+            return found[0]
+        return b"<%b>%b</" % (found[1], write(text).encode())
+
+    write = _quoted if is_quoted else _escaped
+    return NAMED.sub(plain, part)
+
+
+def _read(text: bytes, is_quoted: bool) -> str:
+    said = html.unescape(text.decode(errors="replace"))
+    return unquote_plus(said) if is_quoted else said
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="/-_.~", errors="surrogatepass")
+
+
+def _escaped(text: str) -> str:
+    return escape(text, {"\r": "&#xD;", "\0": "&#x0;"})
