@@ -21,11 +21,15 @@ from hostmaker.kit.json_value import Json
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who calls, in which region and for which service (from the signature's scope)."""
+    """Who calls, in which region and for which service (from the signature's scope).
+
+    `role` is the name of the role of temporary credentials; None for a permanent key, which may do everything.
+    """
 
     access_key_id: str
     region: str
     service: str
+    role: str | None = None
 
 
 class Verification(Protocol):
@@ -51,11 +55,12 @@ class Authenticator(Protocol):
         names: tuple[bytes, ...],
         values: Sequence[bytes],
         now: float,
-    ) -> Verification:
+    ) -> Verification | None:
         """Start the check of a request; `target` is the raw path and query, `now` real Unix seconds.
 
         `authorization` is the value of that header, empty when there is none. Header names come in lower case, in the
         order of arrival, values as sent. Raises `domain.errors.AuthError` at once for what the head alone shows.
+        None: nothing of this request is verified, as the server does without.
         """
         ...
 
@@ -89,6 +94,18 @@ class Resign(Protocol):
 
         `now` is real Unix seconds. `body_sha256` is in hex, where the body is changed, too. Raises
         `domain.errors.ApiError` for a signature that does not hold, or that cannot be made anew.
+        """
+        ...
+
+
+class SignSession(Protocol):
+    """Has a request to the object store that bears a session token signed by the store's key."""
+
+    def __call__(self, asked: RequestHead, now: float) -> tuple[Identity, RequestHead] | None:
+        """Return who calls, and the request for the store; None when the store is to judge the token.
+
+        `now` is real Unix seconds. Raises `domain.errors.ApiError` for a token or a signature that does not hold, or
+        that cannot be made anew.
         """
         ...
 
@@ -321,12 +338,13 @@ EventsOf: TypeAlias = Callable[[Change], Sequence[EndpointEvent]]
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """Who makes a management call, and where."""
+    """Who makes a management call, and where. `role` is as in `Identity`."""
 
     region: str
     account: str
     access_key_id: str
     request_id: str
+    role: str | None = None
 
 
 Output: TypeAlias = Mapping[str, object] | None

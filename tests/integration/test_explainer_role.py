@@ -44,7 +44,7 @@ def explaining() -> Iterator[House]:
 
         async def begin() -> tuple[Doorbell, Lives, asyncio.Task[None]]:
             bell = Doorbell(built.run_dir / "explainer.sock")
-            lives = Lives(reading, {"explainer": bell.listener})
+            lives = Lives(reading, {"explainer": {"HOSTMAKER_LISTENER": bell.listener}})
             role = our_role("explainer", built.run_dir)
             return bell, lives, asyncio.ensure_future(lives.keep(role, bell.rung))
 

@@ -56,7 +56,7 @@ async def living(path: Path, patience: Patience | None = None) -> AsyncIterator[
     """Give a doorbell, and lives of roles that get its socket."""
     reading, writing = os.pipe()
     bell = Doorbell(path)
-    lives = Lives(reading, {"explainer": bell.listener}, patience)
+    lives = Lives(reading, {"explainer": {"HOSTMAKER_LISTENER": bell.listener}}, patience)
     try:
         yield bell, lives
     finally:

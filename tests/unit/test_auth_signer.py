@@ -40,10 +40,12 @@ def test_as_botocore_signs(service: str, method: str, target: str, body: bytes) 
     assert signed["Authorization"].endswith(f"Signature={theirs}")
 
 
-@pytest.mark.parametrize("digest", [hashlib.sha256(b"content").hexdigest(), UNSIGNED])
-def test_as_we_verify(digest: str) -> None:
+@pytest.mark.parametrize(
+    ("service", "digest"), [("sagemaker", hashlib.sha256(b"content").hexdigest()), ("s3", UNSIGNED)]
+)
+def test_as_we_verify(service: str, digest: str) -> None:
     now = datetime.now(UTC)
-    signed = Signer(KEY, SECRET, "us-east-1", "sagemaker").sign("POST", "/a?b=c", {"Host": "h"}, digest, now)
+    signed = Signer(KEY, SECRET, "us-east-1", service).sign("POST", "/a?b=c", {"Host": "h"}, digest, now)
     headers = {name.lower().encode(): value.encode() for name, value in signed.items() if name != "Authorization"}
     verification = SigV4Authenticator({KEY: SECRET}).begin(
         "POST", b"/a?b=c", signed["Authorization"].encode(), tuple(headers), tuple(headers.values()), now.timestamp()

@@ -133,15 +133,62 @@ def test_s3_signs_its_path_as_it_is_sent() -> None:
     assert verify(sign("PUT", "/b/a//b%20c/../d", service="s3", signer=S3SigV4Auth)).service == "s3"
 
 
-def test_an_explicitly_unsigned_body_may_be_any() -> None:
-    sent = sign(headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
+def test_only_s3_takes_an_unsigned_body() -> None:
+    unsigned = {"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
+    sent = sign("PUT", "/bucket/key", headers=unsigned, service="s3")
     assert verify((*sent[:3], b"another")).access_key_id == KEY
+    for service in ("sagemaker", "sts", "monitoring"):
+        error = refusal(sign(headers=unsigned, service=service))
+        assert error.message.startswith(MISMATCH)
+
+
+def test_a_permanent_key_has_no_session_token() -> None:
+    assert refusal(sign(token="a-token")).code == "UnrecognizedClientException"
+    assert refusal(sign(token="a-token", service="sts")).code == "InvalidClientTokenId"
+    assert refusal(sign(token="a-token", service="s3", signer=S3SigV4Auth)).code == "InvalidToken"
+    presigned = presign("/?X-Amz-Security-Token=a-token")
+    assert refusal(presigned).message == "The security token included in the request is invalid."
 
 
 def test_a_session_token_must_be_signed() -> None:
-    sent = sign(token="a-token")
-    assert verify(sent).access_key_id == KEY
-    assert refusal(replaced(sign(), b"x-amz-security-token", b"a-token")).code == "InvalidSignatureException"
+    assert refusal(replaced(sign(), b"x-amz-security-token", b"a-token")).message == (
+        "The security token included in the request is invalid."
+    )
+    assert refusal(replaced(sign(), b"x-amz-security-token", b"")).code == "InvalidSignatureException"
+
+
+def test_header_and_query_cannot_both_sign() -> None:
+    target = presign("/?Action=GetCallerIdentity")[1]
+    assert refusal(sign("GET", target.decode(), b"")).message.startswith("Only one auth mechanism allowed")
+
+
+@pytest.mark.parametrize("more", ["Credential=a/b/c/d/aws4_request", "Signature=0", "SignedHeaders=host", "X=y", ""])
+def test_no_part_of_the_authorization_comes_twice(more: str) -> None:
+    """Else who reads the first and who reads the last would see another caller, region or service."""
+    sent = sign()
+    for value in (
+        authorization(sent) + f",{more}".encode(),
+        authorization(sent).replace(b" ", f" {more},".encode(), 1),
+    ):
+        assert refusal(replaced(sent, b"authorization", value)).code == "IncompleteSignatureException"
+
+
+@pytest.mark.parametrize("name", [b"host", b"x-amz-date", b"x-amz-content-sha256", b"x-amz-target", b"authorization"])
+def test_what_decides_comes_once(name: bytes) -> None:
+    sent = sign(headers={"X-Amz-Target": "SageMaker.ListModels"}, service="s3", signer=S3SigV4Auth)
+    value = dict(sent[2])[name]
+    twice = (*sent[:2], [*sent[2], (name, value)], sent[3])
+    assert refusal(twice).message == f"'{name.decode().title()}' must come once."
+
+
+def test_s3_allows_clocks_a_quarter_of_an_hour() -> None:
+    sent, now = sign("GET", "/b/k", b"", service="s3", signer=S3SigV4Auth), time.time()
+    assert verify(sent, now + 890)
+    assert verify(sent, now - 890)
+    for at in (now + 910, now - 910):
+        assert refusal(sent, at).code == "RequestTimeTooSkewed"
+    presigned = presign("/b/k", service="s3")
+    assert refusal(presigned, now + 70).message == "Request has expired"
 
 
 def test_a_date_header_stands_in_for_x_amz_date() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlencode
 
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.domain.errors import (
+    AuthError,
     SerializationException,
     UnknownOperationException,
     ValidationError,
     ValidationException,
 )
+from hostmaker.domain.permissions import AccessDenied
 from hostmaker.wire.body import MAX_UNPACKED_BYTES, unpack
 from hostmaker.wire.request import Call, Protocol, parse, protocol_of, service_of
 
@@ -54,9 +57,35 @@ def test_json_1_0_is_answered_as_such() -> None:
     assert call.protocol is Protocol.JSON_1_0
 
 
-def test_the_target_wins_over_the_scope() -> None:
-    call = json_call("Logs_20140328.DescribeLogGroups", b"{}", scope="sagemaker")
-    assert (call.service, call.operation) == ("logs", "DescribeLogGroups")
+def test_a_signature_is_for_the_service_that_is_called() -> None:
+    """The sentence ends in a blank, as the service's does."""
+    with pytest.raises(AuthError) as caught:
+        json_call("Logs_20140328.DescribeLogGroups", b"{}", scope="sagemaker")
+    assert caught.value.code == "InvalidSignatureException"
+    assert caught.value.message == "Credential should be scoped to correct service: 'logs'. "
+    with pytest.raises(AuthError, match="'sts'") as caught:
+        query_call("sqs", Action="GetCallerIdentity")
+    assert caught.value.code == "SignatureDoesNotMatch"
+    path = f"/service/{GRANITE}/operation/ListMetrics"
+    with pytest.raises(AuthError, match="'monitoring'"):
+        parse("POST", path, "", CBOR, b"", "sagemaker")
+    assert json_call("Logs_20140328.DescribeLogGroups", b"{}", scope=None).service == "logs"
+
+
+def test_permission_is_asked_before_the_input_is_judged() -> None:
+    asked = []
+
+    def permit(service: str, operation: str, sent: Mapping[str, object]) -> None:
+        asked.append((service, operation, sent))
+        raise AccessDenied("no")
+
+    for body in (b'{"ModelName": 7}', b'{"ModelName": "m"}', b"{}"):
+        with pytest.raises((AccessDenied, SerializationException)):
+            parse("POST", "/", "", {"x-amz-target": "SageMaker.CreateModel"}, body, None, permit=permit)
+    assert asked[0] == ("sagemaker", "CreateModel", {"ModelName": "m"})
+    with pytest.raises(AccessDenied):
+        parse("POST", "/", "", FORM, b"Action=AssumeRole", None, permit=permit)
+    assert asked[-1][:2] == ("sts", "AssumeRole")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +100,7 @@ def test_the_target_wins_over_the_scope() -> None:
 )
 def test_unknown_targets(target: str, message: str) -> None:
     with pytest.raises(UnknownOperationException) as caught:
-        json_call(target, b"{}")
+        json_call(target, b"{}", scope=None)
     assert message in caught.value.message
 
 

@@ -54,9 +54,17 @@ class RoleReport:
 
 
 class Lives:
-    """The processes of roles, by their labels. `lifeline` is passed to each of ours, `listeners` by the role's name."""
+    """The processes of roles, by their labels. `lifeline` is passed to each of ours.
 
-    def __init__(self, lifeline: int, listeners: Mapping[str, socket.socket], patience: Patience | None = None) -> None:
+    `listeners` has the sockets of each role's name, by the variables that tell the role their descriptors.
+    """
+
+    def __init__(
+        self,
+        lifeline: int,
+        listeners: Mapping[str, Mapping[str, socket.socket]],
+        patience: Patience | None = None,
+    ) -> None:
         self._lifeline = lifeline
         self._listeners = listeners
         self._patience = patience or Patience()
@@ -168,8 +176,8 @@ class Lives:
         if role.is_ours:
             environment |= {"HOSTMAKER_LIFELINE": str(self._lifeline), "HOSTMAKER_PULSE": str(pulse)}
             passed += [self._lifeline, pulse]
-            if (listener := self._listeners.get(role.name)) is not None:
-                environment["HOSTMAKER_LISTENER"] = str(listener.fileno())
+            for variable, listener in self._listeners.get(role.name, {}).items():
+                environment[variable] = str(listener.fileno())
                 passed.append(listener.fileno())
         output = role.output.open("ab") if role.output is not None else None
         try:

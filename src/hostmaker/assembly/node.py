@@ -6,11 +6,14 @@ import asyncio
 import logging
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hostmaker.assembly.garbage import collect_for_ever, collector, kept_downloads
+from hostmaker.assembly.instance_credentials import instance_variables, open_sessions
 from hostmaker.assembly.role import Start, start_role
 from hostmaker.assembly.settings import Settings
+from hostmaker.auth.credentials import open_credentials
 from hostmaker.domain.preparation import OPT_ML
 from hostmaker.environments.build import default_cache
 from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
@@ -45,6 +48,7 @@ async def main(start: Start) -> None:
     """Run until cancelled."""
     settings = start.joined.settings
     clock = open_clock(settings.data / "clock.json", settings.time_scale)
+    credentials = open_credentials(settings.data / "credentials.json")
     isolation = find_isolation(settings.node.isolation)
     filtering = filters_calls(isolation, settings.node.seccomp)
     log.info(
@@ -69,6 +73,7 @@ async def main(start: Start) -> None:
             most_processes=settings.node.most_processes,
             memory=replace(_memory(settings), has_own_shared=is_view),
             disk=DiskBounds(int(settings.node.instance_disk_gib * GIB), settings.node.disk_reserve_mib << 20),
+            variables=partial(instance_variables, start.joined, open_sessions(settings, credentials)),
             make_room=lambda: kept_downloads(settings.node, settings.data).make_room(
                 settings.node.disk_reserve_mib << 20
             ),

@@ -56,6 +56,7 @@ class Start:
     lifeline: int | None
     listener: int | None
     pulse: int | None = None
+    instance_listener: int | None = None
 
 
 Main: TypeAlias = Callable[[Start], Coroutine[Any, Any, None]]
@@ -75,6 +76,7 @@ def start_role(name: str, main: Main, finish: Main | None = None) -> None:
         lifeline=_descriptor("HOSTMAKER_LIFELINE"),
         listener=_descriptor("HOSTMAKER_LISTENER"),
         pulse=_descriptor("HOSTMAKER_PULSE"),
+        instance_listener=_descriptor("HOSTMAKER_INSTANCE_LISTENER"),
     )
     try:
         _take_life(arguments.run_dir, name, arguments.index)

@@ -33,6 +33,9 @@ class GatewaySection:
     hosts: str = field(default="", metadata={"doc": "further Host names to answer to, separated by commas"})
     invocation_timeout_s: float = field(default=60.0, metadata={"doc": "seconds a model may take to answer"})
     bytes_in_flight: int = field(default=256 * 1024 * 1024, metadata={"doc": "bytes of bodies held, all connections"})
+    open_metrics: bool = field(
+        default=True, metadata={"doc": "`/metrics` needs no signature on loopback; false: it needs one everywhere"}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,9 @@ class NodeSection:
     memory_limit: bool = field(default=True, metadata={"doc": "hold instances to the memory of their instance type"})
     memory_groups: bool = field(default=True, metadata={"doc": "by cgroups where possible; false: the keeper watches"})
     instance_memory_mib: int = field(default=0, metadata={"doc": "MiB of every instance; 0: what its type has"})
+    instance_credentials: bool = field(
+        default=True, metadata={"doc": "give instances temporary credentials: for objects, invocations, metrics"}
+    )
     log_mib: int = field(default=256, metadata={"doc": "MiB of an instance's log; the older half is then dropped"})
     most_processes: int = field(
         default=4096, metadata={"doc": "processes and threads of an instance, isolated by view"}
@@ -261,13 +267,17 @@ def _unknown(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Settings and what the supervisor has found out, as it hands them to its roles."""
+    """Settings and what the supervisor has found out, as it hands them to its roles.
+
+    `instance_port` is where instances reach the gateways on 127.0.0.1; 0: they get no credentials.
+    """
 
     settings: Settings
     port: int
     s3_url: str
     s3_access_key_id: str
     s3_secret_access_key: str
+    instance_port: int = 0
 
 
 def write_joined(joined: Joined, path: Path) -> None:

@@ -25,7 +25,7 @@ from hostmaker.assembly.lives import Lives, Patience, RoleFailedError
 from hostmaker.assembly.place import take_place
 from hostmaker.assembly.ready import ReadyFiles, Server, Waiting, keeper_pid, wait_for_endpoints, wait_until_answering
 from hostmaker.assembly.role import Role, explain_end, lives_directory, our_role
-from hostmaker.assembly.settings import Joined, Settings, write_joined
+from hostmaker.assembly.settings import Joined, Settings, read_joined, write_joined
 from hostmaker.assembly.store import store_role
 from hostmaker.auth.credentials import open_credentials
 from hostmaker.fleet.confine import IsolationError, find_isolation
@@ -42,6 +42,8 @@ STOP_GRACE_S = 10.0
 BACKLOG = 2048
 PROCESSES_LOOK_S = 0.25
 COPY_LOOK_S = 600.0
+PORT_TRIES, PORT_AGAIN_S = 40, 0.05
+LISTENER, INSTANCE_LISTENER = "HOSTMAKER_LISTENER", "HOSTMAKER_INSTANCE_LISTENER"
 
 
 class StartError(Exception):
@@ -81,11 +83,15 @@ class Supervisor:
         listener = self._listen()
         explainer = Doorbell(self._settings.run / "explainer.sock")
         patience = Patience(self._settings.supervisor.silence_s, self._settings.supervisor.start_s)
-        lives = Lives(self._lifeline_read, {"gateway": listener, "explainer": explainer.listener}, patience)
+        listeners = {"gateway": {LISTENER: listener}, "explainer": {LISTENER: explainer.listener}}
+        if (of_instances := await self._listen_to_instances()) is not None:
+            listeners["gateway"][INSTANCE_LISTENER] = of_instances
+        lives = Lives(self._lifeline_read, listeners, patience)
         credentials = open_credentials(self._settings.data / "credentials.json")
         open_clock(self._settings.data / "clock.json", self._settings.time_scale)
         store, s3 = store_role(self._settings, credentials)
-        joined = Joined(self._settings, listener.getsockname()[1], *s3)
+        instance_port = of_instances.getsockname()[1] if of_instances is not None else 0
+        joined = Joined(self._settings, listener.getsockname()[1], *s3, instance_port)
         write_joined(joined, self._settings.run / "settings.json")
         server = Server(self._settings, joined.port, credentials, s3[0])
         ready = ReadyFiles(server)
@@ -179,6 +185,25 @@ class Supervisor:
         listener.setblocking(False)
         return listener
 
+    async def _listen_to_instances(self) -> socket.socket | None:
+        """Return the listener for calls from instances; None where they get no credentials.
+
+        Its port is the one of the last life, if that is free: instances that live on know it, and their clients, too.
+        """
+        if not self._settings.node.instance_credentials:
+            return None
+        try:
+            before = read_joined(self._settings.run / "settings.json").instance_port
+        except (OSError, ValueError):  # the first life, or one of an earlier version
+            before = 0
+        for _ in range(PORT_TRIES if before else 0):
+            with suppress(OSError):  # gateways of a life that was killed may hold it for a moment
+                return _loopback(before)
+            await asyncio.sleep(PORT_AGAIN_S)
+        if before:
+            log.warning("127.0.0.1:%d, where instances of the last life call, is taken by another program", before)
+        return _loopback(0)
+
     async def _announce(self, server: Server, ready: ReadyFiles, lives: Lives, began: float) -> None:
         limit_s = self._settings.supervisor.ready_within_s
         waiting = Waiting()
@@ -240,6 +265,12 @@ class Supervisor:
             **lives.pids(),
             "keeper": [self._keeper.pid] if self._keeper is not None else [],
         }
+
+
+def _loopback(port: int) -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
+    listener.setblocking(False)
+    return listener
 
 
 def main() -> None:

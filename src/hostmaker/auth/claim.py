@@ -6,15 +6,17 @@ import functools
 import re
 from calendar import timegm
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_plus
 
-from hostmaker.auth.refusals import incomplete, invalid
+from hostmaker.auth.refusals import S3, incomplete, invalid, skewed
+from hostmaker.domain.errors import AuthError
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-SKEW_S = 300
+SKEW_S, S3_SKEW_S = 300, 900  # seconds that a client's clock may differ from ours
+HEADER_PARTS = ("Credential", "Signature", "SignedHeaders")
 LONGEST_PRESIGNED_S = 604800
 SCOPE_PART = re.compile(r"[A-Za-z0-9-]{1,64}").fullmatch
 
@@ -23,7 +25,8 @@ SCOPE_PART = re.compile(r"[A-Za-z0-9-]{1,64}").fullmatch
 class Claim:
     """What a signature claims of its caller; nothing of it is verified.
 
-    `scope` is DATE/REGION/SERVICE/aws4_request; `expires_s` is None in the header form.
+    `scope` is DATE/REGION/SERVICE/aws4_request; `expires_s` is None in the header form. `token` is the session token of
+    the presigned form; in the header form it is a header of its own.
     """
 
     access_key_id: str
@@ -33,6 +36,7 @@ class Claim:
     service: str
     signed_headers: str
     expires_s: int | None
+    token: str = ""
 
     def check_time(self, stamp: str, now: float) -> None:
         """Refuse what was signed too long ago, or in the future; `now` is real Unix seconds. Raises AuthError."""
@@ -48,19 +52,24 @@ class Claim:
                 self.service,
                 f"Date must be in ISO-8601 'basic format'. Got '{stamp}'. See http://en.wikipedia.org/wiki/ISO_8601",
             )
-        if at > now + SKEW_S:
-            latest = f"{_stamp(now + SKEW_S)} ({_stamp(now)} + 5 min.)"
-            raise invalid(self.service, f"Signature not yet current: {stamp} is still later than {latest}")
+        skew_s = S3_SKEW_S if self.service == S3 else SKEW_S
+        allowed = f"{_stamp(now)} {{}} {skew_s // 60} min.)"
+        if at > now + skew_s:
+            latest = f"{_stamp(now + skew_s)} ({allowed.format('+')}"
+            raise skewed(self.service, f"Signature not yet current: {stamp} is still later than {latest}")
         if self.expires_s is not None:
             if now > at + self.expires_s:
-                raise invalid(
-                    self.service,
-                    f"Signature expired: {stamp} is now earlier than {_stamp(now - self.expires_s)} "
-                    f"({_stamp(now)} - {self.expires_s} s.)",
-                )
-        elif at < now - SKEW_S:
-            earliest = f"{_stamp(now - SKEW_S)} ({_stamp(now)} - 5 min.)"
-            raise invalid(self.service, f"Signature expired: {stamp} is now earlier than {earliest}")
+                raise self._presigned_expired(stamp, now)
+        elif at < now - skew_s:
+            earliest = f"{_stamp(now - skew_s)} ({allowed.format('-')}"
+            raise skewed(self.service, f"Signature expired: {stamp} is now earlier than {earliest}")
+
+    def _presigned_expired(self, stamp: str, now: float) -> AuthError:
+        if self.service == S3:
+            return AuthError("AccessDenied", "Request has expired")
+        assert self.expires_s is not None
+        earliest = f"{_stamp(now - self.expires_s)} ({_stamp(now)} - {self.expires_s} s.)"
+        return invalid(self.service, f"Signature expired: {stamp} is now earlier than {earliest}")
 
 
 def claim_of_header(authorization: str, stamp: str) -> tuple[Claim, str]:
@@ -69,15 +78,19 @@ def claim_of_header(authorization: str, stamp: str) -> tuple[Claim, str]:
     service = _service_of(rest)
     if algorithm != ALGORITHM:
         raise incomplete(service, f"Unsupported authorization algorithm '{algorithm}': this server takes {ALGORITHM}.")
-    fields: dict[str, str] = {}
-    for part in rest.split(","):
-        name, _, value = part.partition("=")
-        fields[name.strip()] = value.strip()
-    for name in ("Credential", "Signature", "SignedHeaders"):
+    parts = [(name.strip(), value.strip()) for name, _, value in (part.partition("=") for part in rest.split(","))]
+    fields = dict(parts)
+    for name in HEADER_PARTS:
         if not fields.get(name):
             raise incomplete(
                 service, f"Authorization header requires '{name}' parameter. Authorization={authorization}"
             )
+    if len(parts) != len(HEADER_PARTS):  # whoever reads the first and whoever reads the last would differ
+        raise incomplete(
+            service,
+            f"Authorization header has one each of {', '.join(HEADER_PARTS)}, and nothing else. "
+            f"Authorization={authorization}",
+        )
     if not stamp:
         raise incomplete(
             service,
@@ -105,6 +118,7 @@ def claim_of_query(query: str) -> tuple[Claim, str, str]:
     if not (expires.isascii() and expires.isdigit() and len(expires) <= 6 and 0 < int(expires) <= LONGEST_PRESIGNED_S):
         raise incomplete(service, f"X-Amz-Expires is 1 to {LONGEST_PRESIGNED_S} seconds, not '{expires}'.")
     claim = _claim(fields["X-Amz-Credential"], fields["X-Amz-SignedHeaders"], int(expires))
+    claim = replace(claim, token=fields.get("X-Amz-Security-Token", ""))
     return claim, fields["X-Amz-Signature"], fields["X-Amz-Date"]
 
 

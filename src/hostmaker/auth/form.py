@@ -15,6 +15,8 @@ from hostmaker.auth.refusals import invalid
 from hostmaker.ports import Identity
 
 ALGORITHM_NAME = ALGORITHM.encode()
+TOKEN = b"x-amz-security-token"
+ONCE = (b"authorization", b"host", b"x-amz-date", TOKEN, b"x-amz-content-sha256", b"x-amz-target")
 BLOCK = 64  # bytes of SHA-256
 
 
@@ -45,20 +47,36 @@ class SigningKey:
 
 
 class Form:
-    """A kind of request. `stamp_at` and `hash_at` are places among its values, -1 where the header is not there."""
+    """A kind of request.
 
-    __slots__ = ("_places", "_repeated", "_template", "claim", "hash_at", "identity", "key", "scope", "stamp_at")
+    `stamp_at`, `hash_at` and `token_at` are places among its values, -1 where the header is not there.
+    """
+
+    __slots__ = (
+        "_places", "_repeated", "_template", "claim", "hash_at", "identity", "key", "scope", "stamp_at", "token_at",
+    )  # fmt: skip
 
     def __init__(
-        self, key: SigningKey, claim: Claim, method: str, path: str, query: str, names: Sequence[bytes]
+        self,
+        key: SigningKey,
+        claim: Claim,
+        method: str,
+        path: str,
+        query: str,
+        names: Sequence[bytes],
+        role: str | None = None,
     ) -> None:
-        """Raises AuthError for a signature that cannot hold, whatever the values are. `names` are in lower case."""
+        """Raises AuthError for a signature that cannot hold, whatever the values are. `names` are in lower case.
+
+        `role` is the role of temporary credentials; None for a permanent key.
+        """
         self.key = key
         self.claim = claim
-        self.identity = Identity(claim.access_key_id, claim.region, claim.service)
+        self.identity = Identity(claim.access_key_id, claim.region, claim.service, role)
         self.scope = claim.scope.encode("latin-1")
         self.stamp_at = _place(names, b"x-amz-date")
         self.hash_at = _place(names, b"x-amz-content-sha256")
+        self.token_at = _place(names, TOKEN)
         signed = [name.encode("latin-1") for name in claim.signed_headers.split(";")]
         _check_covered(claim.service, signed, names)
         self._places = tuple(_place(names, name) for name in signed)
@@ -96,7 +114,13 @@ def _place(names: Sequence[bytes], name: bytes) -> int:
 
 
 def _check_covered(service: str, signed: list[bytes], names: Sequence[bytes]) -> None:
-    """Refuse a signature that leaves open whom or what the request asks: its host, or any x-amz- header."""
+    """Refuse a signature that leaves open whom or what the request asks: its host, or any x-amz- header.
+
+    Refuse one of which a header that decides something comes twice, too: readers could take either.
+    """
+    for name in ONCE:
+        if names.count(name) > 1:
+            raise invalid(service, f"'{name.decode().title()}' must come once.")
     if b"host" not in signed and b":authority" not in signed:
         raise invalid(service, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     for name in names:

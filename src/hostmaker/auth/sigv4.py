@@ -12,8 +12,10 @@ import hmac
 from collections.abc import Mapping, Sequence
 
 from hostmaker.auth.claim import Claim, claim_of_header, claim_of_query, scope_of, stamp_of_date
-from hostmaker.auth.form import Form, SigningKey
-from hostmaker.auth.refusals import invalid, missing, unknown_key
+from hostmaker.auth.form import TOKEN, Form, SigningKey
+from hostmaker.auth.refusals import S3, expired_token, invalid, missing, other_body, unknown_key, unknown_token
+from hostmaker.auth.sessions import Sessions
+from hostmaker.domain.errors import AuthError
 from hostmaker.ports import Identity
 
 __all__ = ["SigV4Authenticator", "SigV4Verification", "scope_of"]
@@ -24,16 +26,21 @@ SIGNATURE_DIGITS = 64
 MOST_SIGNING_KEYS = 1000  # a day, a region and a service each
 MOST_FORMS = 1000
 MOST_FORM_BYTES = 1024  # of a target and a claim; what is longer is not kept
+ONE_MECHANISM = (
+    "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or "
+    "the Authorization header should be specified"
+)
 
 FormKey = tuple[str, bytes, bytes, tuple[bytes, ...]]
 
 
 class SigV4Authenticator:
-    """Implements `ports.Authenticator` for a fixed set of keys."""
+    """Implements `ports.Authenticator` for a fixed set of permanent keys, and for temporary credentials."""
 
-    def __init__(self, secrets: Mapping[str, str]) -> None:
-        """`secrets` gives the secret access key of each access key id."""
+    def __init__(self, secrets: Mapping[str, str], sessions: Sessions | None = None) -> None:
+        """`secrets` has the secret of each permanent access key id; without `sessions`, no session token holds."""
         self._secrets = dict(secrets)
+        self._sessions = sessions
         self._signing_keys: dict[tuple[str, str], SigningKey] = {}
         self._forms: dict[FormKey, Form] = {}
 
@@ -53,23 +60,34 @@ class SigV4Authenticator:
         if form is not None and len(signature) == SIGNATURE_DIGITS:
             stamp = values[form.stamp_at]
             form.claim.check_time(stamp.decode("latin-1"), now)
+            if form.token_at >= 0:
+                self.secret_of(form.claim, values[form.token_at].decode("latin-1"), now)
             return SigV4Verification(form, values, stamp, signature)
-        path, _, query = target.decode("latin-1").partition("?")
-        if authorization or b"authorization" in names:
-            told = _stamp(names, values)
-            claim, given = claim_of_header(authorization.decode("latin-1"), told)
-        elif "X-Amz-Signature=" in query:
-            claim, given, told = claim_of_query(query)
-        else:
-            raise missing()
+        claim, given, told, token = read_claim(target, authorization, names, values)
         claim.check_time(told, now)
-        secret = self._secrets.get(claim.access_key_id)
-        if secret is None:
-            raise unknown_key(claim.service)
-        form = Form(self._signing_key(claim, secret), claim, method, path, query, names)
+        secret, role = self.secret_of(claim, token, now)
+        path, _, query = target.decode("latin-1").partition("?")
+        form = Form(self._signing_key(claim, secret), claim, method, path, query, names, role)
         if given.encode("latin-1", "replace") == signature and form.stamp_at >= 0:
             self._keep(key, form)
         return SigV4Verification(form, values, told.encode("latin-1"), given.encode("latin-1", "replace"))
+
+    def secret_of(self, claim: Claim, token: str, now: float) -> tuple[str, str | None]:
+        """Return the secret access key of a claim and, of temporary credentials, their role. Raises AuthError.
+
+        `token` is the session token, empty for a permanent key; `now` is in Unix seconds.
+        """
+        if not token:
+            secret = self._secrets.get(claim.access_key_id)
+            if secret is None:
+                raise unknown_key(claim.service)
+            return secret, None
+        session = self._sessions.open(token) if self._sessions is not None else None
+        if session is None or session.access_key_id != claim.access_key_id:
+            raise unknown_token(claim.service)
+        if session.expires_s <= now:
+            raise expired_token(claim.service)
+        return session.secret_access_key, session.role
 
     def _keep(self, key: FormKey, form: Form) -> None:
         if len(key[1]) + len(key[2]) <= MOST_FORM_BYTES:
@@ -85,6 +103,37 @@ class SigV4Authenticator:
                 self._signing_keys.clear()
             known = self._signing_keys[key] = SigningKey.of(secret, claim.scope)
         return known
+
+
+class SessionsOnly:
+    """Implements `ports.Authenticator` for a server without signatures: temporary credentials of its own still hold.
+
+    What instances may do, and who they are, is thus the same as on a server that verifies every signature.
+    """
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._strict = SigV4Authenticator({}, sessions)
+
+    def begin(
+        self,
+        method: str,
+        target: bytes,
+        authorization: bytes,
+        names: tuple[bytes, ...],
+        values: Sequence[bytes],
+        now: float,
+    ) -> SigV4Verification | None:
+        """Start the check of a request that bears a session token of ours; None for any other."""
+        if TOKEN not in names and b"X-Amz-Security-Token=" not in target:
+            return None
+        try:
+            token = read_claim(target, authorization, names, values)[3]
+        except AuthError:
+            return None
+        if not self._sessions.is_ours(token):
+            return None
+        return self._strict.begin(method, target, authorization, names, values, now)
 
 
 class SigV4Verification:
@@ -114,16 +163,35 @@ class SigV4Verification:
         return form.identity
 
     def _body_hash(self) -> bytes:
-        """Give what stands for the body in the signed text; a client may say that it has not signed the body."""
+        """Give what stands for the body in the signed text; a client of S3 may say that it has not signed the body."""
         form = self._form
         stated = None if form.hash_at < 0 else self._values[form.hash_at].strip()
         claim = form.claim
-        if stated == UNSIGNED or (stated is None and claim.expires_s is not None and claim.service == "s3"):
+        if claim.service == S3 and (stated == UNSIGNED or (stated is None and claim.expires_s is not None)):
             return UNSIGNED
         body = EMPTY_SHA256 if self._body is None else self._body.hexdigest().encode()
         if stated is not None and stated != body:
-            raise invalid(claim.service, "The provided 'x-amz-content-sha256' header does not match what was computed.")
+            raise other_body(claim.service)
         return body
+
+
+def read_claim(
+    target: bytes, authorization: bytes, names: Sequence[bytes], values: Sequence[bytes]
+) -> tuple[Claim, str, str, str]:
+    """Return what a request claims: its claim, signature, stamp and session token (empty: none). Raises AuthError."""
+    query = target.partition(b"?")[2].decode("latin-1")
+    is_presigned = "X-Amz-Signature=" in query
+    token = values[names.index(TOKEN)].decode("latin-1").strip() if TOKEN in names else ""
+    if authorization or b"authorization" in names:
+        stamp = _stamp(names, values)
+        claim, signature = claim_of_header(authorization.decode("latin-1"), stamp)
+        if is_presigned:
+            raise invalid(claim.service, ONE_MECHANISM)
+        return claim, signature, stamp, token
+    if not is_presigned:
+        raise missing()
+    claim, signature, stamp = claim_of_query(query)
+    return claim, signature, stamp, claim.token or token
 
 
 def _stamp(names: Sequence[bytes], values: Sequence[bytes]) -> str:

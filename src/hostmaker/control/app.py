@@ -7,6 +7,7 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -23,6 +24,8 @@ from hostmaker.control.tags import Tags
 from hostmaker.control.updates import Updates
 from hostmaker.domain.errors import ApiError, InternalFailure, UnknownOperationException
 from hostmaker.domain.fleet import Known
+from hostmaker.domain.permissions import Caller, check_operation
+from hostmaker.kit.json_value import Json
 from hostmaker.ports import CallContext, Handler, Output, StoreUnavailableError
 from hostmaker.wire.answer import HttpAnswer, answer, error_answer
 from hostmaker.wire.request import Call, parse, protocol_of, service_of
@@ -120,9 +123,10 @@ async def _manage(
     request_id = headers.get("x-hostmaker-request-id") or str(uuid.uuid4())
     protocol = protocol_of(method, path, query, headers, service)
     try:
-        call = parse(method, path, query, headers, await request.body(), service, instance_types)
-        region = headers.get("x-hostmaker-region") or default_region
-        ctx = CallContext(region, account, headers.get("x-hostmaker-access-key", ""), request_id)
+        region, role = headers.get("x-hostmaker-region") or default_region, headers.get("x-hostmaker-role")
+        ctx = CallContext(region, account, headers.get("x-hostmaker-access-key", ""), request_id, role)
+        permit = partial(_permit, ctx)
+        call = parse(method, path, query, headers, await request.body(), service, instance_types, permit)
         return _response(answer(call, await _carry_out(handlers, call, ctx), request_id))
     except ApiError as error:
         failure = error
@@ -135,6 +139,11 @@ async def _manage(
         log.exception("request %s failed", request_id)
         failure = InternalFailure(f"Request {request_id} failed by a fault of the server; its log has the traceback.")
     return _response(error_answer(protocol, failure, request_id, service_of(headers, service, path)))
+
+
+def _permit(ctx: CallContext, service: str, operation: str, sent: Mapping[str, Json]) -> None:
+    if ctx.role is not None:
+        check_operation(Caller(ctx.role, ctx.account, ctx.region), service, operation, sent)
 
 
 async def _carry_out(handlers: Handlers, call: Call, ctx: CallContext) -> Output:

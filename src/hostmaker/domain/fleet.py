@@ -13,7 +13,8 @@ from hostmaker.domain.model import Container
 class InstanceSpec:
     """Everything a node needs to run one instance; written into the instance's directory as it is.
 
-    `resolved_image` pins the environment to `repository@sha256:...` when the deployment has resolved it already.
+    `resolved_image` pins the environment to `repository@sha256:...` when the deployment has resolved it already. `role`
+    is the name of the model's execution role.
     """
 
     instance_id: str
@@ -25,6 +26,7 @@ class InstanceSpec:
     download_timeout: timedelta
     startup_timeout: timedelta
     resolved_image: str | None = None
+    role: str = ""
 
 
 class InstanceState(enum.Enum):

@@ -69,6 +69,7 @@ class NodeSettings:
     disk: DiskBounds = field(default_factory=DiskBounds)
     make_room: Callable[[], None] = lambda: None  # called in a thread when the disk is nearly full
     periods: Periods = field(default_factory=Periods)
+    variables: Callable[[InstanceSpec], Mapping[str, str]] = lambda spec: {}  # see `runner.Tools`
     is_forking: bool = True  # from a process that has imported the framework, where the runtime is fit for it
 
 
@@ -119,6 +120,7 @@ class NodeAgent:
             forking=Forking(self._keeper, settings.is_forking),
             stop_grace_s=settings.stop_grace_s,
             changed=self._changed.set,
+            variables=settings.variables,
         )
 
     async def run(self) -> None:

@@ -87,6 +87,14 @@ class InstanceDirectory:
         """Give its process, if that runs."""
         return self._living("pid.json")
 
+    def is_under_way(self) -> bool:
+        """Whether the instance has not ended: its process runs, or has not been started yet."""
+        if not (self.path / "spec.json").is_file():
+            return False
+        if (self.path / "exit.json").exists() or (self.path / "failure.json").exists():
+            return False
+        return not (self.path / "pid.json").exists() or self.process() is not None
+
     def had_process(self) -> bool:
         """Tell whether a process was started in this boot of the machine, living or not."""
         told = self._read("pid.json", ProcessFile)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -67,7 +66,10 @@ TAIL_LINES = 10
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every instance of a node is run with. `starting` bounds the processes that start at once."""
+    """What every instance of a node is run with. `starting` bounds the processes that start at once.
+
+    `variables` returns what the platform adds to the environment of an instance's process, at each start.
+    """
 
     keeper: KeeperClient
     confiner: Confiner
@@ -81,6 +83,7 @@ class Tools:
     forking: Forking
     stop_grace_s: float
     changed: Callable[[], None]
+    variables: Callable[[InstanceSpec], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +295,8 @@ class InstanceRunner:
         confine = {**(confine or {}), "groups": groups} if groups else confine
         argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in prepared.argv)
         await (keeper := self._tools.keeper).ensure()
-        given = (place, argv, prepared.env, prepared.cwd, self._log, confine, memory)
+        env = {**self._tools.variables(self.spec), **prepared.env}
+        given = (place, argv, env, prepared.cwd, self._log, confine, memory)
         try:
             if (fork := await self._tools.forking.interpreter(prepared)) is not None:
                 return await keeper.start(*given, fork)
@@ -311,9 +315,9 @@ class InstanceRunner:
         except KeeperError as error:
             if running.lives():  # a keeper that is gone has taken its instances along, so this one hangs
                 self._tell(f"is stopped without the keeper: {error}")
-                _signal_group(running, signal.SIGTERM)
+                running.signal_group(signal.SIGTERM)
                 await asyncio.sleep(grace_s)
-                _signal_group(running, signal.SIGKILL)
+                running.signal_group(signal.SIGKILL)
 
     async def _end_process(self) -> None:
         """End what may run without our knowing (a start whose answer was lost); raises TimeoutError."""
@@ -391,9 +395,3 @@ def _reported(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         log.warning("%s: %s", what, error)
-
-
-def _signal_group(running: Process, number: int) -> None:
-    if running.lives():
-        with suppress(ProcessLookupError):
-            os.killpg(running.pid, number)

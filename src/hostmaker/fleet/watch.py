@@ -39,6 +39,12 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
+    def signal_group(self, number: int) -> None:
+        """Send a signal to its process group, if it still runs."""
+        if self.lives():
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
     def age_s(self) -> float:
         """Seconds since its start."""
         return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - self.start_time / os.sysconf("SC_CLK_TCK"))

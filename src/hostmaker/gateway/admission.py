@@ -73,7 +73,7 @@ def admit(request: Request, method: bytes, shared: Shared, routes: Routes, is_pr
     try:
         if shape.length_at and int(raw[shape.length_at]) > route.most_body:
             raise oversize(request)
-        if shared.authenticator is not None and not is_private and not _is_open(request, shared):
+        if shared.authenticator is not None and not (is_private or _is_open(request, shared)):
             request.verification = shared.authenticator.begin(
                 route.method, request.target, authorization, shape.names, raw[1::2], shared.real_time()
             )
@@ -110,5 +110,7 @@ def oversize(request: Request) -> ValidationError:
 
 
 def _is_open(request: Request, shared: Shared) -> bool:
-    """Tell of the pages that may be read without a signature."""
+    """Tell of the pages that may be read without a signature, or with another proof than one."""
+    if request.route.kind is Kind.CREDENTIALS:
+        return True
     return request.target in shared.open_pages and request.route.method == "GET"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ServiceUnavailable
+from hostmaker.domain.permissions import Caller, check_page, wrong_service
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.upstream import AnswerLimits, UpstreamConnection, cancel
+from hostmaker.ports import Identity
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared
@@ -17,6 +19,7 @@ ANSWER_LIMITS = AnswerLimits(head=65536, body=64 * 1024 * 1024)
 LIMIT_S = 60.0
 STREAM_LIMIT_S = 60.0  # without a part: control says several times a minute that it is alive
 STREAMS = b"/_hostmaker/events"
+OUR_PAGES = ("/_hostmaker/", "/metrics")
 OURS = b"x-hostmaker-"
 HOP = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"te", b"trailer", b"upgrade", b"content-length"))
 NOT_SENT = HOP | {b"expect", b"host", b"authorization"}
@@ -32,41 +35,54 @@ class ManagementCall:
     is_over = False
     _has_begun = False  # the head of a streamed answer has gone to the client
 
-    def __init__(self, turns: Turns, shared: Shared, request: Request, region: str, access_key: str) -> None:
+    def __init__(self, turns: Turns, shared: Shared, request: Request, identity: Identity) -> None:
         self._turns = turns
         self._shared = shared
         self._request = request
-        self._region = region
-        self._access_key = access_key
+        self._identity = identity
         self.is_bodiless = request.route.method == "HEAD"
         self.is_streamed = request.target.partition(b"?")[0] == STREAMS
         self._is_repeated = False
 
     def start(self) -> None:
-        """Send the call to control."""
+        """Send the call to control. Raises AuthError and AccessDenied for one of our own pages."""
+        self._check_page()
         self.body = self._request.whole_body()
         self.head = self._head(len(self.body))
         self.deadline = self._shared.steady() + LIMIT_S
         self.is_over = False
         self._shared.control.send(self, self._is_repeated)
 
+    def _check_page(self) -> None:
+        """Refuse a page of our own to temporary credentials, and to signatures for another service than SageMaker."""
+        path = self._request.target.partition(b"?")[0].decode("latin-1")
+        if not path.startswith(OUR_PAGES):
+            return
+        identity = self._identity
+        if identity.role is not None:
+            caller = Caller(identity.role, self._shared.account, identity.region)
+            check_page(caller, self._request.route.method, path)
+        if identity.service not in ("sagemaker", ""):
+            raise wrong_service("sagemaker")
+
     def _head(self, length: int) -> bytes:
-        request = self._request
+        request, identity = self._request, self._identity
         told = {
-            b"region": self._region,
+            b"region": identity.region,
             b"request-id": request.ident.decode(),
-            b"service": request.route.scope[1] if request.route.scope else "",
-            b"access-key": self._access_key,
+            b"service": identity.service,
+            b"access-key": identity.access_key_id,
         }
+        told = {name: text for name, text in told.items() if text}
+        if identity.role is not None:  # also an empty one takes rights away
+            told[b"role"] = identity.role
         lines = [b"%b %b HTTP/1.1\r\nHost: localhost\r\n" % (request.route.method.encode(), request.target)]
         lines += [
             b"%b: %b\r\n" % (name, value)
             for name, value in request.fields()
             if name not in NOT_SENT and not name.startswith(OURS)
         ]
-        lines += [
-            b"%b%b: %b\r\n" % (OURS, name, text.encode("latin-1", "replace")) for name, text in told.items() if text
-        ]
+        lines += [b"%b%b: %b\r\n" % (OURS, name, text.encode("latin-1", "replace")) for name, text in told.items()]
         return b"%bContent-Length: %d\r\n\r\n" % (b"".join(lines), length)
 
     def answered(self, status: int, fields: list[bytes], body: bytes) -> None:

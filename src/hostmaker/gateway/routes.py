@@ -17,6 +17,7 @@ MOST_INVOCATION_BODY = 6_291_456  # InvokeEndpoint page, "Body"
 MOST_MANAGEMENT_BODY = 5 * 1024 * 1024
 MOST_INSIDE_BODY = 25 * 1024 * 1024  # the most that MaxPayloadInMB of an explainer's config can ask for
 INSIDE = b"/_hostmaker/inside/"
+CREDENTIALS = b"/_hostmaker/credentials"  # for the AWS SDKs inside instances
 SCOPE_PART = re.compile(r"[A-Za-z0-9-]{1,64}")
 MOST_KNOWN = 4096
 MOST_KNOWN_BYTES = 512
@@ -28,6 +29,7 @@ ReadScope = Callable[[Mapping[bytes, bytes], str], Scope | None]
 class Kind(enum.Enum):
     """Who answers."""
 
+    CREDENTIALS = "credentials"
     INVOKE = "invoke"
     INSIDE = "inside"
     MANAGE = "manage"
@@ -125,6 +127,8 @@ def _kind(method: str, target: bytes, service: str | None, is_call: bool) -> Kin
     """
     if is_call:
         return Kind.MANAGE
+    if method == "GET" and target == CREDENTIALS:
+        return Kind.CREDENTIALS
     if service == "s3":
         return Kind.STORE
     if method == "POST" and target.startswith(b"/endpoints/"):

@@ -27,14 +27,14 @@ from hostmaker.gateway.management_call import ANSWER_LIMITS as CONTROL_LIMITS
 from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.routes import Routes
-from hostmaker.gateway.shared import Shared
+from hostmaker.gateway.shared import IssueCredentials, Shared
 from hostmaker.gateway.table import CompiledTable
 from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.kit.counts import Counts
 from hostmaker.kit.files import Lock, lock_holder
 from hostmaker.kit.ring import RingWriter
 from hostmaker.kit.slots import SLOTS
-from hostmaker.ports import Authenticator, Resign
+from hostmaker.ports import Authenticator, Resign, SignSession
 
 log = logging.getLogger("hostmaker.gateway")
 BACKLOG = 2048
@@ -65,7 +65,8 @@ class GatewaySettings:
 class GatewayTools:
     """What a gateway is given of other rooms. No authenticator: nothing is verified.
 
-    `resign` is for a store of ours, which has no KMS and takes keys for paths; None for another.
+    `resign` is for a store of ours, which has no KMS and takes keys for paths; None for another. Without `sign_session`
+    and `issue_credentials` there are no temporary credentials, and whoever comes with some is left to the store.
     """
 
     authenticator: Authenticator | None
@@ -74,6 +75,8 @@ class GatewayTools:
     real_time: Callable[[], float]
     platform_time: Callable[[], float]
     resign: Resign | None = None
+    sign_session: SignSession = lambda asked, now: None
+    issue_credentials: IssueCredentials = lambda ticket, now: None
 
 
 class Gateway:
@@ -101,6 +104,9 @@ class Gateway:
             doors=Doors(settings.hosts),
             authenticator=tools.authenticator,
             resign=tools.resign,
+            sign_session=tools.sign_session,
+            issue_credentials=tools.issue_credentials,
+            account=settings.account,
             check_headers=tools.check_headers,
             routes=Routes(tools.scope_of, is_private=False),
             private_routes=Routes(tools.scope_of, is_private=True),
@@ -119,14 +125,17 @@ class Gateway:
         )
         self._look_for_others()
 
-    async def serve(self, listener: socket.socket) -> None:
-        """Serve until cancelled; then finish what is under way, for a while."""
+    async def serve(self, *listeners: socket.socket) -> None:
+        """Serve what comes in at the listeners until cancelled; then finish what is under way, for a while."""
         loop, shared = asyncio.get_running_loop(), self._shared
         private = self._settings.run_dir / f"gateway-{self._settings.index}.sock"
         private.unlink(missing_ok=True)
         inner = await loop.create_unix_server(lambda: Front(shared, True), str(private))
         private.chmod(0o600)
-        outer = await loop.create_server(lambda: Front(shared, False), sock=listener, backlog=BACKLOG)
+        outer = [
+            await loop.create_server(lambda: Front(shared, False), sock=listener, backlog=BACKLOG)
+            for listener in listeners
+        ]
         gc.collect()
         gc.freeze()
         try:
@@ -134,7 +143,8 @@ class Gateway:
                 group.create_task(self._sweep())
                 group.create_task(keep_link(self._settings.run_dir, self._settings.index, self._table, self._use))
         finally:
-            outer.close()
+            for each in outer:
+                each.close()
             await self._finish()
             inner.close()  # only now: explanations under way still ask models through it
             self._shared.meter.close()

@@ -17,7 +17,7 @@ from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Routes
 from hostmaker.gateway.upstream import HttpPeer
-from hostmaker.ports import Authenticator, Resign
+from hostmaker.ports import Authenticator, Resign, SignSession
 from hostmaker.wire.answer import error_answer
 from hostmaker.wire.request import protocol_of, service_of
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hostmaker.gateway.front import Front
 
 MOST_NUMBER = (1 << 48) - 1
+IssueCredentials = Callable[[str, float], Mapping[str, str] | None]
+"""Takes an instance's ticket and real Unix seconds; returns the document that AWS SDKs read, None for no ticket."""
 LOOKED_AT = 256  # connections, for one that gives way: enough to find one, few enough to be quick
 
 
@@ -42,6 +44,9 @@ class Shared:
         doors: Doors,
         authenticator: Authenticator | None,
         resign: Resign | None,
+        sign_session: SignSession,
+        issue_credentials: IssueCredentials,
+        account: str,
         check_headers: Callable[[str, Mapping[bytes, bytes]], None],
         routes: Routes,
         private_routes: Routes,
@@ -68,6 +73,9 @@ class Shared:
         self.doors = doors
         self.authenticator = authenticator
         self.resign = resign
+        self.sign_session = sign_session
+        self.issue_credentials = issue_credentials
+        self.account = account
         self.check_headers = check_headers
         self.routes = routes
         self.private_routes = private_routes

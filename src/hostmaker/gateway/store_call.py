@@ -12,6 +12,7 @@ from hostmaker.gateway.store_encryption import without_kms
 from hostmaker.gateway.store_errors import EntityTooLarge, SlowDown
 from hostmaker.gateway.store_keys import Place, is_deletion, names_keys, place_of, with_stored_keys
 from hostmaker.gateway.store_relay import StoreRelay
+from hostmaker.gateway.store_session import by_store_key
 from hostmaker.gateway.store_whole import WholeAnswer
 from hostmaker.ports import RequestHead
 
@@ -50,7 +51,8 @@ class StoreCall:
 
     def _start(self) -> None:
         request = self._request
-        asked = RequestHead(request.route.method, request.target, tuple(request.raw_fields()))
+        came = RequestHead(request.route.method, request.target, tuple(request.raw_fields()))
+        asked = by_store_key(came, self._shared.sign_session, self._shared.account, self._shared.real_time())
         # The expectation is met here: the store would meet it a second time.
         sent = replace(asked, fields=tuple(field for field in asked.fields if field[0].lower() != b"expect"))
         if self._shared.resign is None:  # an S3 of the user's own, which knows all keys

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Protocol, assert_never
 
 from hostmaker.domain.errors import ApiError, InternalFailure
+from hostmaker.domain.permissions import wrong_service
 from hostmaker.gateway import answers
+from hostmaker.gateway.credentials_call import CredentialsCall
 from hostmaker.gateway.inside import Inside, inside_error
 from hostmaker.gateway.invocation import Invocation
 from hostmaker.gateway.line import QUEUE, STORE, Line, Phase
@@ -18,9 +20,12 @@ from hostmaker.gateway.routes import Kind
 from hostmaker.gateway.shared import Shared
 from hostmaker.gateway.store_call import StoreCall
 from hostmaker.gateway.store_relay import StoreRelay
+from hostmaker.ports import Identity
 
 log = logging.getLogger("hostmaker.gateway")
 WRITE_TOGETHER = 65536
+SAGEMAKER = "sagemaker"  # what InvokeEndpoint is signed for, as the service's other operations are
+INVOKED_AS = (SAGEMAKER, "")  # unsigned, where signatures are not verified
 
 
 class Work(Protocol):
@@ -93,24 +98,27 @@ class Turns:
             self.answer_error(InternalFailure(f"Request {request.ident.decode()} failed by a fault of the server."))
 
     def _start(self, request: Request) -> None:
-        shared = self._shared
-        region, access_key = shared.default_region, ""
+        shared, route = self._shared, request.route
         if request.verification is not None:
             identity = request.verification.finish()
-            region, access_key = identity.region, identity.access_key_id
-        elif request.route.scope is not None:
-            region = request.route.scope[0]
-        match request.route.kind:
+        else:
+            region, service = route.scope or (shared.default_region, "")
+            identity = Identity("", region, service)
+        match route.kind:
             case Kind.INVOKE:
-                self.work = Invocation(self, shared, request, region)
+                if identity.service not in INVOKED_AS:
+                    raise wrong_service(SAGEMAKER)
+                self.work = Invocation(self, shared, request, identity.region)
             case Kind.MANAGE:
-                self.work = ManagementCall(self, shared, request, region, access_key)
+                self.work = ManagementCall(self, shared, request, identity)
+            case Kind.CREDENTIALS:
+                self.work = CredentialsCall(self, shared, request)
             case Kind.STORE:
                 self.work = StoreCall(self, shared, request)
             case Kind.INSIDE:
                 self.work = Inside(self, shared, request)
             case _:
-                assert_never(request.route.kind)
+                assert_never(route.kind)
         self.work.start()
 
     def go_on(self) -> None:
@@ -174,7 +182,7 @@ class Turns:
         match request.route.kind:
             case Kind.MANAGE:
                 status, own, body = self._shared.management_error(request, error)
-            case Kind.INVOKE:
+            case Kind.INVOKE | Kind.CREDENTIALS:
                 own, body = answers.runtime_error(error)
             case Kind.STORE:
                 own, body = answers.s3_error(error.code, error.message)

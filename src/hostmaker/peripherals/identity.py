@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from hostmaker.domain.errors import ApiError, ValidationError
 from hostmaker.domain.names import partition
+from hostmaker.domain.permissions import SESSION_NAME
 from hostmaker.domain.role import Role
 from hostmaker.kit.json_value import Json
 from hostmaker.ports import CallContext, Handler, NameTakenError, Output, RoleStore
@@ -82,10 +83,16 @@ class Identities:
         }
 
     def get_caller_identity(self, ctx: CallContext, request: dict[str, Json]) -> Output:
-        """GetCallerIdentity: a role, of which the SDK's `get_execution_role` and mlflow make the role of a model."""
-        session = ctx.access_key_id or UNSIGNED_KEY
-        arn = f"arn:{partition(ctx.region)}:sts::{ctx.account}:assumed-role/{CALLER}/{session}"
-        return {"UserId": f"{_unique('AROA', CALLER)}:{session}", "Account": ctx.account, "Arn": arn}
+        """GetCallerIdentity: a role, of which the SDK's `get_execution_role` and mlflow make the role of a model.
+
+        In an instance it is the model's execution role.
+        """
+        if ctx.role is not None:
+            role, session = ctx.role, SESSION_NAME
+        else:
+            role, session = CALLER, ctx.access_key_id or UNSIGNED_KEY
+        arn = f"arn:{partition(ctx.region)}:sts::{ctx.account}:assumed-role/{role}/{session}"
+        return {"UserId": f"{_unique('AROA', role)}:{session}", "Account": ctx.account, "Arn": arn}
 
     def assume_role(self, ctx: CallContext, request: dict[str, Json]) -> Output:
         """AssumeRole: the caller's own key, until it expires for the client."""

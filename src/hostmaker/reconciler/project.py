@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from hostmaker.domain.endpoint import DesiredVariant, Endpoint, EndpointStatus, Member, MemberPhase
 from hostmaker.domain.fleet import InstanceSpec
+from hostmaker.domain.permissions import role_name
 from hostmaker.domain.routing import EndpointRoute, InstanceRoute, TableChange, VariantRoute
 
 NOT_INVOKABLE = (EndpointStatus.CREATING, EndpointStatus.FAILED, EndpointStatus.DELETING)
@@ -181,4 +182,5 @@ def _spec(endpoint: Endpoint, member: Member, timeouts: Timeouts) -> InstanceSpe
         download_timeout=wanted.variant.download_timeout or timeouts.download,
         startup_timeout=wanted.variant.startup_timeout or timeouts.startup,
         resolved_image=member.image,
+        role=role_name(str(wanted.model.sent.get("ExecutionRoleArn") or "")),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from hostmaker.domain.errors import ApiError, ValidationError, ValidationException
+from hostmaker.domain.permissions import AccessDenied, ObjectAccessDenied
 from hostmaker.wire import json_protocol, query, rpc_cbor
 from hostmaker.wire.request import Call
 from hostmaker.wire.service_model import Protocol, Service, load_service
@@ -77,6 +78,8 @@ def _code_and_status(service: Service | None, error: ApiError, protocol: Protoco
         return error.code, error.status
     if protocol is Protocol.QUERY and error.code == ValidationException.code:
         return ValidationError.code, error.status
+    if protocol is Protocol.QUERY and error.code == AccessDenied.code:
+        return ObjectAccessDenied.code, ObjectAccessDenied.status
     shape = service.error_shape(error.code) if service else None
     if shape is None:
         return error.code, error.status

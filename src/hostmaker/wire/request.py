@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hostmaker.domain.errors import UnknownOperationException, ValidationError, ValidationException
+from hostmaker.domain.permissions import wrong_service
 from hostmaker.kit.json_value import Json
 from hostmaker.wire import json_protocol, query, rpc_cbor
 from hostmaker.wire.body import unpack
-from hostmaker.wire.service_model import Operation, Protocol, Service, Shape, management_services
+from hostmaker.wire.service_model import Operation, Protocol, Service, management_services
 from hostmaker.wire.validate import find_violations, sentence
 
 __all__ = ["Call", "Protocol", "parse", "protocol_of", "service_of"]
 
 _TARGET = "x-amz-target"
+Permit = Callable[[str, str, Mapping[str, Json]], None]
+"""Raises an ApiError for what a caller may not do: service, operation, and its input before it is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +38,28 @@ def parse(
     body: bytes,
     scope_service: str | None,
     extra_instance_types: frozenset[str] = frozenset(),
+    permit: Permit = lambda service, operation, sent: None,
 ) -> Call:
     """Give the call that a request makes. Header names are lower-case; `scope_service` is the signature's, if any.
 
     Routes by `X-Amz-Target`, then by a path of RPC v2, then by the scope, then by `Action=`. Raises
     UnknownOperationException, SerializationException, and ValidationException (Query: ValidationError) in AWS's
-    sentences.
+    sentences; AuthError for a signature that is scoped to another service than the one called; what `permit` raises.
     """
     if _TARGET in headers:
-        return _parse_json(method, path, headers, body, extra_instance_types)
-    if target := rpc_cbor.target_of(path):
-        return _parse_cbor(method, target, headers, body)
-    if path == "/" and method in ("GET", "POST"):
-        return _parse_query(query, headers, body, scope_service)
-    raise UnknownOperationException(f"{method} {path} names no operation. Management requests are POST /.")
+        service, operation, protocol, sent = _read_json(method, path, headers, body, scope_service)
+    elif target := rpc_cbor.target_of(path):
+        service, operation, protocol, sent = _read_cbor(method, target, headers, body, scope_service)
+    elif path == "/" and method in ("GET", "POST"):
+        service, operation, protocol, sent = _read_query(query, headers, body, scope_service)
+    else:
+        raise UnknownOperationException(f"{method} {path} names no operation. Management requests are POST /.")
+    permit(service.name, operation.name, sent)
+    # Instance types stand in what SageMaker is asked alone, and SageMaker is asked in JSON.
+    extra = extra_instance_types if protocol in (Protocol.JSON_1_0, Protocol.JSON_1_1) else frozenset[str]()
+    if found := find_violations(operation.input, sent, extra) if operation.input else ():
+        raise (ValidationError if protocol is Protocol.QUERY else ValidationException)(sentence(found))
+    return Call(service.name, operation.name, protocol, sent)
 
 
 def protocol_of(
@@ -77,56 +88,58 @@ def service_of(headers: Mapping[str, str], scope_service: str | None, path: str 
     return service.name if service else None
 
 
-def _parse_json(method: str, path: str, headers: Mapping[str, str], body: bytes, extra: frozenset[str]) -> Call:
+_Read = tuple[Service, Operation, Protocol, dict[str, Json]]
+
+
+def _read_json(method: str, path: str, headers: Mapping[str, str], body: bytes, scope: str | None) -> _Read:
     target = headers[_TARGET]
     prefix, _, name = target.rpartition(".")
     service = _by_target(prefix)
     if service is None:
         raise UnknownOperationException(f"{_short(target)} is not served here. {_served_targets()}")
+    _check_scope(service, scope)
     if (method, path) != ("POST", "/"):
         raise UnknownOperationException(f"{_short(target)} is asked by POST /, not by {method} {_short(path)}.")
     operation = _operation(service, name)
-    value = json_protocol.read_body(operation.input, unpack(body, headers.get("content-encoding", "")))
-    if found := _violations(operation.input, value, extra):
-        raise ValidationException(sentence(found))
-    return Call(service.name, name, protocol_of(method, path, "", headers), value)
+    sent = json_protocol.read_body(operation.input, unpack(body, headers.get("content-encoding", "")))
+    return service, operation, protocol_of(method, path, "", headers), sent
 
 
-def _parse_cbor(method: str, target: tuple[str, str], headers: Mapping[str, str], body: bytes) -> Call:
+def _read_cbor(
+    method: str, target: tuple[str, str], headers: Mapping[str, str], body: bytes, scope: str | None
+) -> _Read:
     prefix, name = target
     service = _by_target(prefix)
     if service is None or Protocol.RPC_V2_CBOR not in service.protocols:
         raise UnknownOperationException(f"{_short(prefix)} is not served in CBOR here. {_served_in_cbor()}")
+    _check_scope(service, scope)
     if method != "POST" or headers.get(rpc_cbor.HEADER) != rpc_cbor.NAME:
         raise UnknownOperationException(
             f"{service.name} {_short(name)} is asked by POST with Smithy-Protocol: {rpc_cbor.NAME}, "
             f"not by {method} with {_short(headers.get(rpc_cbor.HEADER, 'none'))}."
         )
     operation = _operation(service, name)
-    value = rpc_cbor.read_body(operation.input, unpack(body, headers.get("content-encoding", "")))
-    if found := _violations(operation.input, value, frozenset()):
-        raise ValidationException(sentence(found))
-    return Call(service.name, name, Protocol.RPC_V2_CBOR, value)
+    sent = rpc_cbor.read_body(operation.input, unpack(body, headers.get("content-encoding", "")))
+    return service, operation, Protocol.RPC_V2_CBOR, sent
 
 
-def _parse_query(text: str, headers: Mapping[str, str], body: bytes, scope_service: str | None) -> Call:
+def _read_query(text: str, headers: Mapping[str, str], body: bytes, scope: str | None) -> _Read:
     form = query.read_form(text, unpack(body, headers.get("content-encoding", "")) if _is_form(headers) else b"")
     name = form.get("Action")
     if name is None:
         raise UnknownOperationException("The request names no operation: neither X-Amz-Target nor Action= is there.")
-    service = _by_scope(scope_service) or _by_action(name)
+    service = _by_scope(scope) or _by_action(name)
     if service is None or Protocol.QUERY not in service.protocols:
-        where = f" of service {scope_service}" if scope_service else ""
+        where = f" of service {scope}" if scope else ""
         raise UnknownOperationException(f"{_short(name)}{where} is not served here. {_served_actions()}")
+    _check_scope(service, scope, is_query=True)
     operation = _operation(service, name)
-    value = query.read_parameters(operation.input, form)
-    if found := _violations(operation.input, value, frozenset()):
-        raise ValidationError(sentence(found))
-    return Call(service.name, name, Protocol.QUERY, value)
+    return service, operation, Protocol.QUERY, query.read_parameters(operation.input, form)
 
 
-def _violations(shape: Shape | None, value: dict[str, Json], extra: frozenset[str]) -> tuple[str, ...]:
-    return find_violations(shape, value, extra) if shape else ()
+def _check_scope(service: Service, scope: str | None, is_query: bool = False) -> None:
+    if scope is not None and scope != service.signing_name:
+        raise wrong_service(service.signing_name, is_query)
 
 
 def _operation(service: Service, name: str) -> Operation:
