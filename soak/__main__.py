@@ -20,6 +20,8 @@ from soak.deployments import Course, Rollouts
 from soak.fuzz.api import Findings, Prober
 from soak.fuzz.requests import mutants
 from soak.processes import House, Report, attack
+from soak.signature_judges import Verifier
+from soak.signatures import Fuzzed, fuzz
 from soak.simulation import Results, Runs, every_point, random_pairs, took
 
 console = Console()
@@ -39,6 +41,7 @@ def main() -> None:
     parser.add_argument("--deployments", type=int, default=100, help="of random policies, real ones, under load")
     parser.add_argument("--deployment-kills", type=int, default=50, help="of control, within those")
     parser.add_argument("--api-mutants", type=int, default=20_000, help="mutated requests of all served operations")
+    parser.add_argument("--signatures", type=int, default=15_000, help="signed requests, each changed afterwards")
     parser.add_argument("--seed", type=int, default=1, help="of the policies and models that are drawn")
     parser.add_argument("--per-second", type=float, default=200.0, help="requests while they are killed")
     parser.add_argument(
@@ -46,6 +49,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     ends_at = time.monotonic() + arguments.most_minutes * 60
+    signatures = _signatures(arguments.signatures, arguments.seed)
     report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
     courses = _deployments(arguments.deployments, arguments.deployment_kills, arguments.seed)
     mutated = _mutate(arguments.api_mutants, arguments.seed) if arguments.api_mutants else None
@@ -60,13 +64,14 @@ def main() -> None:
     table = Table("what", "runs", "broken", box=None)
     for name, runs in told.items():
         table.add_row(name, f"{runs.number:,}", str(len(runs.broken)))
+    table.add_row("signed requests that were changed", f"{signatures.tried:,}", str(len(signatures.wrong)))
     if report is not None:
         _tell(report)
         table.add_row("invocations under fire", f"{report.invocations:,}", str(len(report.unexplained)))
         table.add_row("processes killed", str(len(report.kills)), f"{len(report.left)} left behind")
     if mutated is not None:
         table.add_row("mutated API requests", f"{mutated.sent:,}", str(len(mutated.wrong)))
-    wrong = mutated.wrong if mutated is not None else []
+    wrong = [*(mutated.wrong if mutated is not None else []), *signatures.wrong]
     lost = [f"{course.candidate}: {text}" for course in courses for text in course.broken]
     if courses:
         table.add_row("deployments under load", str(len(courses)), str(len(lost)))
@@ -77,6 +82,18 @@ def main() -> None:
         console.print(text, highlight=False)
     is_broken = lost or wrong or in_simulation or (report is not None and (report.unexplained or report.left))
     sys.exit(1 if is_broken else 0)
+
+
+def _signatures(number: int, seed: int) -> Fuzzed:
+    """Change signed requests and have them verified."""
+    verifier, began = Verifier(), time.monotonic()
+    told = fuzz(seed, number, verifier.keys, verifier.judge)
+    refused = sum(told.refused.values())
+    console.print(
+        f"signed requests changed: {told.tried:,}; {refused:,} refused, {told.passed:,} passed as what was signed, "
+        f"{len(told.wrong)} wrong, {took(began)}"
+    )
+    return told
 
 
 def _simulate(name: str, results: Results, ends_at: float) -> Runs:

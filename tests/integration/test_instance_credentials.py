@@ -14,6 +14,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from soak.signature_judges import Gateway
+from soak.signatures import fuzz
 
 from .conftest import Server
 
@@ -242,6 +244,18 @@ def until_refused(call: Callable[[], Any], within_s: float = 30) -> None:
             return
         time.sleep(0.05)
     pytest.fail("it goes on being answered")
+
+
+def test_a_gateway_lets_through_what_was_signed_and_nothing_else(server: Server, do: Do) -> None:
+    """A sample; `tests/unit/test_signature_fuzz.py` and the soak have more."""
+    assert do("result = 1") == 1
+    specs = (server.data_dir / "instances").glob("*/spec.json")
+    instance = next(path.parent.name for path in specs if json.loads(path.read_text())["endpoint"] == "summing")
+    gateway = Gateway(server.ready, instance, "summing")
+    told = fuzz(5, 60, gateway.keys, gateway.judge)
+    assert not told.wrong
+    assert told.passed
+    assert "Traceback" not in server.log()
 
 
 def test_a_session_token_is_no_ornament(server: Server) -> None:
