@@ -24,7 +24,7 @@ from typing import Any, Dict
 if __name__ == "__main__":  # started by path: what belongs to it lies beside it
     sys.path.append(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from hostmaker_runtime import command_line, serve
+from hostmaker_runtime import command_line, layer, serve
 from hostmaker_runtime.child import NotStarted, Program, be_inspectable, become, read_told
 
 REPARENT_WITHIN_S = 5.0
@@ -127,6 +127,7 @@ def _begin_anew(program: Program) -> None:
     variables = sorted(program.env.items(), key=lambda pair: program.cwd not in pair[1])
     command_line.show(program.argv, ["%s=%s" % pair for pair in variables])
     sys.argv[:] = program.argv[1:]
+    layer.enter(program.argv[0])
     time.tzset()
     random.seed()
     numpy_random: Any = sys.modules.get("numpy.random")

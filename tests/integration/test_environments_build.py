@@ -23,11 +23,11 @@ import pytest
 
 from hostmaker.environments.build import Cache, Wanted
 from hostmaker.environments.catalog import load_catalog, match_image
-from hostmaker.environments.choice import choose_release
 from hostmaker.environments.installer import NOBODY, BuildError
 from hostmaker.environments.interpreters import find_interpreters
 from hostmaker.environments.lock import Recipe
-from hostmaker.environments.requirements import ModelRequirements
+from hostmaker.environments.recipes import recipe_for
+from hostmaker.environments.requirements import ModelRequirements, read_requirements
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 HANDLER = "handler-1"
@@ -44,16 +44,7 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    match = match_image("sagemaker-scikit-learn:1.2-1-cpu-py3", load_catalog())
-    interpreters = find_interpreters()
-    choice = choose_release(match, tuple(interpreters))
-    return Recipe(
-        python=interpreters[choice.python],
-        python_version=choice.python,
-        package=match.runtime.package,
-        version=choice.release.version,
-        requirements=(*choice.release.requirements, *match.runtime.requirements),
-    )
+    return recipe_for(match_image("sagemaker-scikit-learn:1.2-1-cpu-py3", load_catalog()), None, pytest.fail)
 
 
 @pytest.fixture(scope="module")
@@ -138,13 +129,14 @@ def test_the_handler_is_part_of_the_image(built: tuple[Path, str, list[str]], re
 # Small packages of our own, so that what follows needs no index at all
 
 
-def wheel(folder: Path, name: str, version: str, requires: str = "") -> None:
+def wheel(folder: Path, name: str, version: str, requires: str = "", pth: str = "") -> None:
     info = f"{name}-{version}.dist-info"
     needs = f"Requires-Dist: {requires}\n" if requires else ""
     files = {
         f"{name}.py": f"version = {version!r}\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        **({f"{name}.pth": pth} if pth else {}),
     }
     record = "".join(
         f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},"
@@ -175,15 +167,22 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
+SOURCE = {
+    "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    '[project]\nname = "fromsource"\nversion = "1.0"\n',
+    "backend.py": BACKEND,
+    "PKG-INFO": "Metadata-Version: 2.1\nName: fromsource\nVersion: 1.0\n",
+}
+
+
+def source_tree(folder: Path) -> None:
+    for path, text in SOURCE.items():
+        (folder / path).write_text(text)
+
+
 def source(folder: Path) -> None:
-    files = {
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "fromsource"\nversion = "1.0"\n',
-        "backend.py": BACKEND,
-        "PKG-INFO": "Metadata-Version: 2.1\nName: fromsource\nVersion: 1.0\n",
-    }
     with tarfile.open(folder / "fromsource-1.0.tar.gz", "w:gz") as archive:
-        for path, text in files.items():
+        for path, text in SOURCE.items():
             info = tarfile.TarInfo(f"fromsource-1.0/{path}")
             info.size = len(text.encode())
             archive.addfile(info, io.BytesIO(text.encode()))
@@ -218,8 +217,17 @@ def versions(python: Path, *names: str) -> list[str]:
     return subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.split()
 
 
-def own(*lines: str, options: tuple[str, ...] = ()) -> ModelRequirements:
-    return ModelRequirements(lines, options)
+def own(*lines: str) -> ModelRequirements:
+    return ModelRequirements(lines)
+
+
+def model(folder: Path, requirements: str | bytes, **variables: str) -> ModelRequirements:
+    """Write a requirements.txt into a model's code and read it."""
+    code = folder / "model" / "code"
+    code.mkdir(parents=True, exist_ok=True)
+    content = requirements.encode() if isinstance(requirements, str) else requirements
+    (code / "requirements.txt").write_bytes(content)
+    return read_requirements(code / "requirements.txt", folder / "model", variables)
 
 
 def test_two_at_once_build_once(small: Recipe) -> None:
@@ -232,29 +240,129 @@ def test_two_at_once_build_once(small: Recipe) -> None:
 
 
 def test_a_model_of_its_own_requirements(small: Recipe) -> None:
-    cache = cache_of_test([])
+    said: list[str] = []
+    cache = cache_of_test(said)
     base = cache.environment(Wanted(small, HANDLER))
     environment = cache.environment(Wanted(small, HANDLER, own=own("plugin")))
     assert environment.digest == base.digest
-    assert environment.python != base.python
+    assert environment.directories == (environment.python.parent.parent, *base.directories)
     assert versions(environment.python, "core", "numerics", "plugin") == ["1.0", "2.0", "1.0"]
     assert versions(base.python, "core", "numerics") == ["1.0", "2.0"]
+    # What the image has is not installed once more.
+    assert not list(environment.directories[0].glob("lib/*/site-packages/numerics*"))
     assert cache.environment(Wanted(small, HANDLER, own=own("plugin"))) == environment
     assert cache.environment(Wanted(small, HANDLER, own=own())) == base
 
 
-def test_a_model_that_asks_for_another_framework_gets_it(small: Recipe) -> None:
-    environment = cache_of_test([]).environment(Wanted(small, HANDLER, own=own("core==2.0", "numerics==3.0")))
-    assert versions(environment.python, "core", "numerics") == ["2.0", "3.0"]
+def test_what_the_image_satisfies_is_the_image(small: Recipe) -> None:
+    said: list[str] = []
+    cache = cache_of_test(said)
+    base = cache.environment(Wanted(small, HANDLER))
+    assert cache.environment(Wanted(small, HANDLER, own=own("core", "numerics>=1.5", "core==1.0"))) == base
+    assert "environment: the image has what the model's requirements ask for" in said
+
+
+def test_a_model_goes_before_the_image_as_with_pip(small: Recipe) -> None:
+    """Up and down; what nobody asks for stays, also where it does not fit any more, and pip's words say so."""
+    said: list[str] = []
+    cache = cache_of_test(said)
+    assert versions(cache.environment(Wanted(small, HANDLER, own=own("core==2.0"))).python, "core") == ["2.0"]
+    older = cache.environment(Wanted(small, HANDLER, own=own("numerics==1.0")))
+    assert versions(older.python, "core", "numerics") == ["1.0", "1.0"]
+    newer = cache.environment(Wanted(small, HANDLER, own=own("numerics>=3")))
+    assert versions(newer.python, "core", "numerics") == ["1.0", "3.0"]
+
+
+def test_what_does_not_fit_together_is_installed_and_said(recipe: Recipe, root: Path) -> None:
+    said: list[str] = []
+    made = Cache(root / "cache", said.append).environment(Wanted(recipe, HANDLER, own=own("joblib==1.0.1")))
+    warnings = [line for line in said if "warning" in line]
+    assert warnings
+    assert all("joblib" in line and "1.0.1" in line for line in warnings)
+    code = "import joblib, sys; print(joblib.__version__, 'sklearn' in sys.modules)"
+    told = subprocess.run([made.python, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["1.0.1", "False"]
 
 
 def test_a_requirement_that_cannot_be_had_fails_with_the_resolvers_words(small: Recipe) -> None:
     cache = cache_of_test([])
     with pytest.raises(BuildError, match="uv pip compile ended") as caught:
-        cache.environment(Wanted(small, HANDLER, own=own("numerics>=3")))
-    assert any("numerics>=3" in line for line in caught.value.last_lines)
+        cache.environment(Wanted(small, HANDLER, own=own("numerics>=4")))
+    assert any("numerics>=4" in line for line in caught.value.last_lines)
     with pytest.raises(BuildError):
         cache.environment(Wanted(replace(small, version="9.9"), HANDLER))
+
+
+def test_the_nearest_versions_stand_in_for_pins_that_cannot_be_had(small: Recipe) -> None:
+    said: list[str] = []
+    pins = ("numerics==1.0", "plugin==0.9", "absent==1; python_version < '3'")
+    made = cache_of_test(said).environment(Wanted(replace(small, pins=pins), HANDLER))
+    assert versions(made.python, "core", "plugin") == ["1.0", "1.0"]
+    assert any("the nearest stand in" in line for line in said)
+
+
+def test_files_of_the_model(small: Recipe, tmp_path: Path) -> None:
+    """Wheels, directories of packages and of wheels, constraints, inclusions: by path, and by their contents."""
+    code = tmp_path / "model" / "code"
+    wheel(code / "wheels", "inhouse", "1.0", "numerics")
+    wheel(tmp_path / "model" / "more", "linked", "1.0")
+    (code / "package").mkdir()
+    (code / "package" / "setup.py").write_text("raise SystemExit('never run: there is a backend')\n")
+    source_tree(code / "package")
+    (code / "limits.txt").write_text("plugin<2\nnumerics<3  # below\n")
+    (code / "further.txt").write_text("-c limits.txt\nplugin \\\n  >=1\n")
+    text = "./wheels/inhouse-1.0-py3-none-any.whl\r\n-r further.txt\n-f ../more\nlinked\n-e ./package\n"
+    cache = cache_of_test(said := [])
+    made = cache.environment(Wanted(small, HANDLER, own=model(tmp_path, text.encode("utf-16"))))
+    assert versions(made.python, "core", "inhouse", "numerics", "plugin", "linked") == [
+        "1.0",
+        "1.0",
+        "2.0",
+        "1.0",
+        "1.0",
+    ]
+    subprocess.run([made.python, "-c", "import fromsource"], check=True)
+    assert any("nothing here is edited later" in line for line in said)
+    assert cache.environment(Wanted(small, HANDLER, own=model(tmp_path, text))) == made
+    wheel(code / "wheels", "inhouse", "1.0", "numerics>=1")
+    assert cache.environment(Wanted(small, HANDLER, own=model(tmp_path, text))) != made
+
+
+def test_hashes_are_checked_and_required(small: Recipe, tmp_path: Path) -> None:
+    file = next(Path(os.environ["PIP_FIND_LINKS"]).glob("plugin-1.0*"))
+    right = "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+    cache = cache_of_test([])
+    made = cache.environment(Wanted(small, HANDLER, own=model(tmp_path, f"plugin==1.0 --hash={right}\n")))
+    assert versions(made.python, "plugin") == ["1.0"]
+    wrong = f"plugin==1.0 \\\n    --hash=sha256:{'0' * 64}\n"
+    with pytest.raises(BuildError) as caught:
+        cache.environment(Wanted(small, HANDLER, own=model(tmp_path, wrong)))
+    assert any("Hash mismatch" in line for line in caught.value.last_lines)
+    with pytest.raises(BuildError, match=r"there is none for core==2\.0"):
+        cache.environment(Wanted(small, HANDLER, own=model(tmp_path, f"plugin==1.0 --hash={right}\ncore==2.0\n")))
+
+
+def test_the_models_own_index_goes_before_ours(small: Recipe, tmp_path: Path) -> None:
+    asked = model(tmp_path, "fromsource\n", PIP_NO_INDEX="0", PIP_INDEX_URL="https://index.invalid/simple")
+    assert asked.settings == {"PIP_NO_INDEX": "0", "PIP_INDEX_URL": "https://index.invalid/simple"}
+    with pytest.raises(BuildError) as caught:
+        cache_of_test([]).environment(Wanted(small, HANDLER, own=replace(asked, lines=("never-seen",))))
+    assert any("index.invalid" in line for line in caught.value.last_lines)
+
+
+def test_a_pth_file_of_a_wheel_never_runs_as_us(small: Recipe, root: Path) -> None:
+    """It is code that runs when the environment's interpreter starts: a stranger's, and not to be run by root."""
+    folder = Path(tempfile.mkdtemp(dir=root))
+    folder.chmod(0o777)
+    record = folder / "who"
+    line = f"import os; os.system('id -u >> {record}')\n"
+    wheel(folder / "model" / "code", "sly", "1.0", pth=line)
+    made = cache_of_test([]).environment(Wanted(small, HANDLER, own=model(folder, "./sly-1.0-py3-none-any.whl\n")))
+    ran_by = set(record.read_text().split()) if record.exists() else set()
+    assert ran_by <= {str(NOBODY) if os.getuid() == 0 else str(os.getuid())}
+    record.unlink(missing_ok=True)
+    subprocess.run([made.python, "-c", "import sly"], check=True)
+    assert set(record.read_text().split()) == {str(os.getuid())}  # it is there, and would have run
 
 
 def test_sources_are_built_by_nobody_without_our_keys(small: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@ Pure but for looks at directories. Source: container contract of SageMaker hosti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hostmaker.domain.preparation import CHANNELS
@@ -16,25 +17,39 @@ ADVICE = {
     "/opt/ml/model": "use the model_dir that model_fn is given, or the variable SM_MODEL_DIR",
     f"/opt/ml/{CHANNELS}": f"use {CHANNELS} below the directory that the variable SAGEMAKER_BASE_DIR names",
 }
+INSTALLS = re.compile(rb"\bpip3?\b[^\n]{0,80}\binstall\b|\bpip\b.{0,20}\bmain\b|\bpip3?['\"]\s*,", re.DOTALL)
+PIP_SETTINGS = (
+    *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST", "PIP_CERT"),
+    *("PIP_DEFAULT_TIMEOUT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+    *("http_proxy", "https_proxy", "no_proxy"),
+)
 MOST_SCRIPTS = 200
 MOST_SCRIPT_BYTES = 1024 * 1024
 
 
 def container_environment(
-    given: Mapping[str, str], region: str, directory: Path, code: Path, python: Path, has_view: bool = False
+    given: Mapping[str, str],
+    region: str,
+    directory: Path,
+    code: Path,
+    programs: Sequence[Path],
+    has_view: bool = False,
 ) -> dict[str, str]:
     """Give the variables of an instance's process: the image's, the platform's, then `given`, the user's own.
 
-    Nothing of this process is passed on. `has_view`: its `/tmp` is its own.
+    `programs` are the directories of programs that come first on its PATH. Nothing of this process is passed on.
+    `has_view`: its `/tmp` is its own.
     """
     model = directory / "model"
     return {
-        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": ":".join((*map(str, programs), "/usr/local/bin", "/usr/bin", "/bin")),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONIOENCODING": "UTF-8",
         "PYTHONUNBUFFERED": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
         "HOME": str(directory / "home"),
         "USER": "model",
         "LOGNAME": "model",
@@ -79,16 +94,30 @@ def script_directory(named: str, directory: Path) -> Path:
     return inside if inside.is_dir() else model
 
 
+def pip_settings(ours: Mapping[str, str]) -> dict[str, str]:
+    """Return the server's settings of pip for a pip that a script runs; none that may hold a password."""
+    found = {name: value for name, value in ours.items() if name in PIP_SETTINGS and "@" not in value}
+    return {name: value for name, value in found.items() if value}
+
+
+def script_that_installs(code: Path) -> str | None:
+    """Return the name of a script that seems to run pip."""
+    return next((name for name, text in _scripts(code) if INSTALLS.search(text)), None)
+
+
 def scripts_with_fixed_paths(code: Path) -> list[tuple[str, str, str]]:
     """Give scripts that name a path themselves where nothing is without containers: script, path and advice."""
-    scripts = [path for pattern in ("*.py", "*/*.py") for path in sorted(code.glob(pattern))][:MOST_SCRIPTS]
-    begins = {str(path.relative_to(code)): _beginning(path) for path in scripts}
     return [
         (name, path, advice)
-        for name, text in begins.items()
+        for name, text in _scripts(code)
         for path, advice in ADVICE.items()
         if path.encode() in text
     ]
+
+
+def _scripts(code: Path) -> Iterator[tuple[str, bytes]]:
+    paths = [path for pattern in ("*.py", "*/*.py", "*.sh") for path in sorted(code.glob(pattern))][:MOST_SCRIPTS]
+    return ((str(path.relative_to(code)), _beginning(path)) for path in paths)
 
 
 def _beginning(path: Path) -> bytes:

@@ -20,7 +20,9 @@ from pathlib import Path
 
 from hostmaker.assembly.container_environment import (
     container_environment,
+    pip_settings,
     script_directory,
+    script_that_installs,
     scripts_with_fixed_paths,
 )
 from hostmaker.domain.errors import ApiError
@@ -30,6 +32,7 @@ from hostmaker.domain.preparation import CHANNELS, OPT_ML, SOCKET_PLACEHOLDER, P
 from hostmaker.environments.build import Cache, Environment, Wanted, default_cache
 from hostmaker.environments.catalog import CatalogError, Match, Runtime, UnknownImageError, load_catalog, match_image
 from hostmaker.environments.installer import BuildError
+from hostmaker.environments.layer import make_layer
 from hostmaker.environments.lock import sha256
 from hostmaker.environments.recipes import recipe_for
 from hostmaker.environments.requirements import ModelRequirements, read_requirements
@@ -76,24 +79,30 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         path.mkdir(mode=0o700)
     code = _fetch(spec, directory, downloads)
     requirements = (model if match.runtime.is_flat else code) / "requirements.txt"
-    needs = read_requirements(requirements) if requirements.is_file() else None
+    own, image = spec.container.environment, match.runtime.environment
+    inside = model if code.is_relative_to(model) else code
+    needs = read_requirements(requirements, inside, own) if requirements.is_file() else None
     environment = _environment(spec, match, handler, directory, needs)
     for name, mounted, advice in () if os.environ.get(OPT_ML) else scripts_with_fixed_paths(code):
         say(f"{name} names {mounted}, which does not exist without containers: {advice}")
-    python = environment.python
-    own, image = spec.container.environment, match.runtime.environment
+    python = make_layer(directory, environment.directories[0])
+    programs = (python.parent, *(each / "bin" for each in environment.directories))
+    settings = pip_settings(os.environ)
     return Prepared(
-        python=str(python),
+        python=str(environment.python),
         argv=(
             *(str(python), str(_runtime_directory() / "serve.py"), "--socket", SOCKET_PLACEHOLDER),
             *("--model-dir", str(model), "--handler", match.runtime.handler),
         ),
-        env=container_environment({**image, **own}, spec.region, directory, code, python, OPT_ML in os.environ),
+        env=container_environment(
+            {**image, **settings, **own}, spec.region, directory, code, programs, OPT_ML in os.environ
+        ),
         cwd=str(directory / "home"),  # it can be written, as the working directory of the image can
         resolved_image=f"{match.name}@{environment.digest}",
         size=measure(directory),
-        preload=_preload(match.runtime, own, needs),
+        preload=_preload(match.runtime, own, environment, code),
         preload_env=dict(image),
+        environments=tuple(map(str, environment.directories)),
     )
 
 
@@ -177,13 +186,17 @@ def _environment(
     return cache.environment(Wanted(recipe, handler, pinned, needs, user=directory.absolute()))
 
 
-def _preload(runtime: Runtime, own: Mapping[str, str], needs: ModelRequirements | None) -> tuple[str, ...]:
+def _preload(runtime: Runtime, own: Mapping[str, str], environment: Environment, code: Path) -> tuple[str, ...]:
     """Give what a fork server imports; nothing where a variable of the user's counts only at a process's start.
 
     Nor where the environment has packages of the model's choice: a fork server has the server's rights, and they not.
+    Nor where a script runs pip: what it installs has to be what it imports then, and not what was imported before.
     """
-    if runtime.preload and needs is not None and needs.lines:
+    if runtime.preload and environment.has_own:
         say("is not forked but started anew: it brings packages of its own")
+        return ()
+    if runtime.preload and (script := script_that_installs(code)):
+        say(f"is not forked but started anew: {script} runs pip")
         return ()
     early = [name for name in own if name.startswith(READ_AT_START)]
     if runtime.preload and early:

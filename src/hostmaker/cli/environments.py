@@ -53,7 +53,7 @@ def build_environment(image: str, requirements: Path | None, runtimes: Path | No
     try:
         match = match_image(image, load_catalog(runtimes))
         recipe = recipe_for(match, None, _say)
-        own = read_requirements(requirements) if requirements is not None else None
+        own = read_requirements(requirements, requirements.parent, {}) if requirements is not None else None
         made = Cache(default_cache(), _say).environment(Wanted(recipe, handler_digest(match), own=own))
     except (UnknownImageError, CatalogError, BuildError) as error:
         typer.echo(f"The environment of {image} cannot be made: {error}", err=True)

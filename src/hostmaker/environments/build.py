@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostmaker.environments.cpu import TORCH_INDEX
+from hostmaker.environments.builder import Builder
 from hostmaker.environments.garbage import complete_file, mark_use
 from hostmaker.environments.installer import BuildError, Installer
-from hostmaker.environments.lock import Lock, Locks, Recipe, sha256
+from hostmaker.environments.lock import Lock, Recipe, sha256
+from hostmaker.environments.locks import Locks
 from hostmaker.environments.requirements import ModelRequirements
 from hostmaker.environments.turns import one_at_a_time
-from hostmaker.environments.workshop import give_to_nobody, take_back, workshop
 from hostmaker.kit.files import write_atomically
 from hostmaker.kit.json_value import Json
 
@@ -43,10 +41,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """An environment that is there. `digest` is that of the image: its lock and its handler, not the model's own."""
+    """An environment that is there.
+
+    `directories` are what it is read from: its own, and that of the image where a model's own requirements lie over
+    it. `digest` is that of the image: its lock and its handler.
+    """
 
     python: Path
     digest: str
+    directories: tuple[Path, ...]
+
+    @property
+    def has_own(self) -> bool:
+        """Return whether it has packages of a model's own choice."""
+        return len(self.directories) > 1
 
 
 class Cache:
@@ -55,8 +63,9 @@ class Cache:
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
         self._root = root
         self._say = say
-        self._installer = Installer(root, say)
-        self._locks = Locks(root, self._installer)
+        installer = Installer(root, say)
+        self._locks = Locks(root, installer)
+        self._builder = Builder(root, installer, say)
 
     def environment(self, wanted: Wanted) -> Environment:
         """Give the environment, making what is missing of it; raises BuildError."""
@@ -74,18 +83,29 @@ class Cache:
 
     def _environment(self, wanted: Wanted) -> Environment:
         lock, digest = self._image(wanted)
-        if wanted.own is not None and wanted.own.lines:
-            lock = self._locks.extend(lock, wanted.recipe, wanted.own)
-        key = sha256(str(wanted.recipe.python).encode(), lock.text.encode())[:32]
-        directory = self._root / "environments" / key
-        complete = complete_file(self._root, key)
+        python = wanted.recipe.python
+        image = self._made(wanted, lock, sha256(str(python).encode(), lock.text.encode())[:32], None)
+        if wanted.own is None or not wanted.own.lines:
+            return Environment(image / "bin" / "python", digest, (image,))
+        for note in wanted.own.notes:
+            self._say(f"environment: {note}")
+        added = self._locks.extend(lock, wanted.recipe, wanted.own)
+        if not added.packages():
+            self._say("environment: the image has what the model's requirements ask for")
+            return Environment(image / "bin" / "python", digest, (image,))
+        own = self._made(wanted, added, sha256(image.name.encode(), added.text.encode())[:32], image)
+        return Environment(own / "bin" / "python", digest, (own, image))
+
+    def _made(self, wanted: Wanted, lock: Lock, key: str, image: Path | None) -> Path:
+        """Return the directory of an environment, made where it is not there; `image` is what it lies over."""
+        directory, complete = self._root / "environments" / key, complete_file(self._root, key)
         if wanted.user is not None:
             mark_use(self._root, key, wanted.user)
         with one_at_a_time(directory, complete.exists, self._say) as is_ours:
             if is_ours:
-                self._build(directory, wanted.recipe.python, lock)
+                self._builder.build(directory, wanted.recipe.python, lock, wanted.own if image else None, image)
                 write_atomically(complete, json.dumps(_about(wanted, lock)).encode(), 0o644)
-        return Environment(directory / "bin" / "python", digest)
+        return directory
 
     def _image(self, wanted: Wanted) -> tuple[Lock, str]:
         """Give the lock of the image, without the model's own requirements, and the image's digest."""
@@ -105,39 +125,6 @@ class Cache:
             )
         self._locks.keep_image(digest, lock)
         return lock, digest
-
-    def _build(self, directory: Path, python: Path, lock: Lock) -> None:
-        began = time.monotonic()
-        shutil.rmtree(directory, ignore_errors=True)
-        self._say(f"environment: installing {lock.number()} packages for Python {lock.python}, once for this machine")
-        self._installer.run("venv", "-q", "--python", str(python), str(directory))
-        if lock.has_sources:
-            self._install_confined(directory, lock)
-        else:
-            self._install(directory, lock)
-        self._say(f"environment: ready after {time.monotonic() - began:.1f} s")
-
-    def _install(self, directory: Path, lock: Lock) -> None:
-        """Install wheels, which runs nobody's code; what uv still has from earlier times needs no network."""
-        with workshop(self._root) as folder:
-            file = folder / "lock.txt"
-            file.write_text(lock.text)
-            words = (*_sync(directory, lock), "--only-binary", ":all:", str(file))
-            try:
-                self._installer.run(*words, "--offline", quiet=True)
-            except BuildError:
-                self._installer.run(*words)
-
-    def _install_confined(self, directory: Path, lock: Lock) -> None:
-        self._say("environment: building from source what has no wheel")
-        with workshop(self._root, is_for_nobody=True) as folder:
-            file = folder / "lock.txt"
-            file.write_text(lock.text)
-            give_to_nobody(directory)
-            try:
-                self._installer.run(*_sync(directory, lock), str(file), confined=folder)
-            finally:
-                take_back(directory)
 
 
 def _about(wanted: Wanted, lock: Lock) -> dict[str, Json]:
@@ -159,16 +146,3 @@ def default_cache() -> Path:
     if os.getuid() == 0:
         return Path("/var/cache/hostmaker")
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hostmaker"
-
-
-def _sync(directory: Path, lock: Lock) -> tuple[str, ...]:
-    index = TORCH_INDEX if lock.needs_torch_index else ()
-    return (
-        "pip",
-        "sync",
-        "--allow-empty-requirements",
-        "--compile-bytecode",
-        "--python",
-        str(directory / "bin" / "python"),
-        *index,
-    )

@@ -31,13 +31,15 @@ class CatalogError(Exception):
 class Release:
     """A release of the framework: where it has wheels, and what it must be kept together with.
 
-    `package` is its name on the index where that is not the runtime's.
+    `package` is its name on the index where that is not the runtime's. `packages` are the versions that the image has
+    of what else is in it, as requirements with markers: where one cannot be had, the nearest stands in.
     """
 
     version: str
     pythons: tuple[str, ...]
     requirements: tuple[str, ...]
     package: str | None = None
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,16 +160,17 @@ def _runtime(name: str, table: Mapping[str, Any]) -> Runtime:
 
 def _release(name: str, table: Mapping[str, Any]) -> Release:
     needed = {"version", "pythons", "requirements"}
-    if not needed <= set(table) <= needed | {"package"}:
+    if not needed <= set(table) <= needed | {"package", "packages"}:
         raise ValueError(
-            f"a release of runtime {name} needs version, pythons and requirements and may have a package; it has "
-            f"{', '.join(sorted(table))}"
+            f"a release of runtime {name} needs version, pythons and requirements and may have a package and packages; "
+            f"it has {', '.join(sorted(table))}"
         )
     version = table["version"]
     if not isinstance(version, str) or VERSION.fullmatch(version) is None:
         raise ValueError(f"release {version!r} of runtime {name} is not a version like 1.2.2")
     package = str(table["package"]) if "package" in table else None
-    return Release(version, _texts(table, "pythons"), _texts(table, "requirements"), package)
+    packages = _texts(table, "packages") if "packages" in table else ()
+    return Release(version, _texts(table, "pythons"), _texts(table, "requirements"), package, packages)
 
 
 def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:

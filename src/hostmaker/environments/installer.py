@@ -42,14 +42,41 @@ class Installer:
     say: Callable[[str], None]
     limit_s: float = COMMAND_LIMIT_S
 
-    def run(self, *words: str, quiet: bool = False, confined: Path | None = None) -> None:
-        """Run one command of uv; raises BuildError with its last lines.
+    def run(
+        self,
+        *words: str,
+        quiet: bool = False,
+        cwd: Path | None = None,
+        confined: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run one command of uv in `cwd`; raises BuildError with its last lines.
 
         `confined` is for what runs the code of strangers (building from source): a folder that becomes home and
-        working directory and, for root, the user `nobody`, who must own it and can write nowhere else.
+        working directory and, for root, the user `nobody`, who must own it and can write nowhere else. `settings` are
+        a model's own variables of pip; they come before ours.
         """
+        from uv import find_uv_bin
+
+        env = uv_environment(os.environ, settings or {})
+        if confined is not None and os.getuid() == 0:
+            env["UV_CACHE_DIR"] = f"{confined}/uv"
+        command = [find_uv_bin(), "--no-progress", "--color", "never", *words, *_flags(words, env)]
+        self._run(command, f"uv {' '.join(words[:2])}", env, cwd or self.folder, confined, quiet=quiet)
+
+    def run_python(self, python: Path, *words: str, confined: Path | None = None) -> list[str]:
+        """Run an interpreter, without anything of ours in its environment; returns its last lines.
+
+        Raises BuildError when it does not end with 0.
+        """
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+        return self._run([str(python), *words], f"{python.name} {words[-1]}", env, self.folder, confined, quiet=True)
+
+    def _run(
+        self, command: Sequence[str], name: str, env: dict[str, str], cwd: Path, confined: Path | None, *, quiet: bool
+    ) -> list[str]:
         lines: deque[str] = deque(maxlen=LAST_LINES)
-        with self._start(words, confined) as child:
+        with _start(command, env, cwd, confined) as child:
             try:
                 for line in _lines(child, time.monotonic() + self.limit_s):
                     lines.append(line)
@@ -57,36 +84,38 @@ class Installer:
                         self.say(f"environment: {line.strip()}")
             except TimeoutError:
                 child.kill()
-                raise BuildError(f"uv {' '.join(words[:2])} took more than {self.limit_s:g} s.", lines) from None
+                raise BuildError(f"{name} took more than {self.limit_s:g} s.", lines) from None
         if child.returncode != 0:
-            raise BuildError(f"uv {' '.join(words[:2])} ended with exit code {child.returncode}.", lines)
-
-    def _start(self, words: Sequence[str], confined: Path | None) -> subprocess.Popen[bytes]:
-        from uv import find_uv_bin
-
-        env = uv_environment(os.environ)
-        is_other_user = confined is not None and os.getuid() == 0
-        if confined is not None:
-            env |= {"HOME": str(confined), "TMPDIR": str(confined)}
-        if is_other_user:
-            env["UV_CACHE_DIR"] = f"{confined}/uv"
-        return subprocess.Popen(
-            [find_uv_bin(), "--no-progress", "--color", "never", *words, *_flags(words, env)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=env,
-            cwd=confined or self.folder,
-            umask=0o022,
-            user=NOBODY if is_other_user else None,
-            group=NOBODY if is_other_user else None,
-            extra_groups=[] if is_other_user else None,
-        )
+            raise BuildError(f"{name} ended with exit code {child.returncode}.", lines)
+        return list(lines)
 
 
-def uv_environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Give uv's environment: the user's, with settings of pip under uv's names, without anything of ours."""
+def _start(command: Sequence[str], env: dict[str, str], cwd: Path, confined: Path | None) -> subprocess.Popen[bytes]:
+    is_other_user = confined is not None and os.getuid() == 0
+    if confined is not None:
+        env = {**env, "HOME": str(confined), "TMPDIR": str(confined)}
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=env,
+        cwd=confined or cwd,
+        umask=0o022,
+        user=NOBODY if is_other_user else None,
+        group=NOBODY if is_other_user else None,
+        extra_groups=[] if is_other_user else None,
+    )
+
+
+def uv_environment(ours: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Return uv's environment: the user's, with settings of pip under uv's names, without anything of ours.
+
+    `settings` are a model's own, in place of ours.
+    """
+    replaced = {name for theirs, *names in PIP_SETTINGS if theirs in settings for name in names}
     env = {k: v for k, v in ours.items() if not k.startswith(("HOSTMAKER_", "AWS_")) and k != "VIRTUAL_ENV"}
+    env = {**{k: v for k, v in env.items() if k not in replaced}, **settings}
     for theirs, name, older in PIP_SETTINGS:
         if env.get(theirs) and older not in env:
             env.setdefault(name, env[theirs])

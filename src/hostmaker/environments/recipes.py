@@ -11,6 +11,8 @@ from hostmaker.environments.choice import Choice, choose_release
 from hostmaker.environments.interpreters import find_interpreters, own_interpreter
 from hostmaker.environments.lock import Recipe
 
+ALWAYS = ("pip",)  # scripts run it, and every image has it
+
 
 def recipe_for(match: Match, python: str | None, say: Callable[[str], None]) -> Recipe:
     """Give the recipe of an image's environment, with the interpreter of version `python` where it is here.
@@ -27,7 +29,8 @@ def recipe_for(match: Match, python: str | None, say: Callable[[str], None]) -> 
         python_version=choice.python,
         package=choice.release.package or match.runtime.package,
         version=choice.release.version,
-        requirements=(*choice.release.requirements, *match.runtime.requirements),
+        requirements=(*choice.release.requirements, *match.runtime.requirements, *ALWAYS),
+        pins=choice.release.packages,
     )
 
 

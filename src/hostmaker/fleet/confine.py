@@ -118,7 +118,7 @@ class Confiner:
 
         `shared_memory_bytes` bounds its `/dev/shm`; None: what the kernel allows.
         """
-        needed = [*_of_interpreter(place.python), _runtime().parent]
+        needed = [*dict.fromkeys((*_of_interpreter(place.python), *map(Path, place.environments), _runtime().parent))]
         keeps_model = self.keeps_models and spec.container.data is not None
         match self.isolation:
             case Isolation.NONE:
@@ -157,11 +157,12 @@ class Confiner:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What an instance needs of the machine: its directory, that of its socket, and its interpreter."""
+    """What an instance needs of the machine: its directory, that of its socket, its interpreter, its environments."""
 
     directory: Path
     sockets: Path
     python: Path
+    environments: tuple[str, ...] = ()
 
 
 def _closed_above(path: Path) -> Path | None:

@@ -26,7 +26,14 @@ T = TypeVar("T")
 MODEL = "model"
 # In a view of its own, what an instance has at these paths; elsewhere TMPDIR names the first. Empty at each start.
 EMPTIED = {"tmp": "/tmp", "var_tmp": "/var/tmp"}  # noqa: S108
-OWNED = (MODEL, CHANNELS, "code", *EMPTIED, "home")  # what an instance may write to; counted, and removed with it
+OWNED = (
+    MODEL,
+    CHANNELS,
+    "code",
+    "layer",
+    *EMPTIED,
+    "home",
+)  # what an instance may write to; counted, and removed with it
 
 
 @dataclass(frozen=True, slots=True)

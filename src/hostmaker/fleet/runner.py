@@ -290,7 +290,8 @@ class InstanceRunner:
         self._directory.forget_process()
         await asyncio.to_thread(self._tools.confiner.hand_over, self.spec.instance_id, place, sockets)
         memory, groups = self._tools.memory.request(self.spec)
-        places, shared_bytes = Places(place, sockets, Path(prepared.python)), self._tools.memory.shared_bytes(self.spec)
+        shared_bytes = self._tools.memory.shared_bytes(self.spec)
+        places = Places(place, sockets, Path(prepared.python), prepared.environments)
         confine = self._tools.confiner.request(self.spec, places, shared_bytes)
         confine = {**(confine or {}), "groups": groups} if groups else confine
         argv = tuple(str(self._socket) if word == SOCKET_PLACEHOLDER else word for word in prepared.argv)
