@@ -80,7 +80,7 @@ def test_it_runs_and_is_what_the_image_is(built: tuple[Path, str, list[str]]) ->
     assert Path(prefix) == python.parent.parent
     assert digest.startswith("sha256:")
     assert len(digest) == 71
-    assert said[0].startswith("environment: resolving scikit-learn==1.2.2")
+    assert said[0].startswith("environment: resolving scikit-learn==1.2.1")
     assert any("packages for Python" in line for line in said)
     assert said[-1].startswith("environment: ready after ")
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-OWN = Path(__file__).with_name("catalog.toml")
+OWN = Path(__file__).with_name("catalog")
 IMAGE = re.compile(
     r"(?:(?P<registry>[\w.-]*[.:][\w.:-]*|localhost)/)?(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 VERSION = re.compile(r"\d+(\.\d+)*")
 REQUIRED = {"repositories", "tag", "tags", "handler", "requirements", "releases"}
-OPTIONAL = {"package", "is_flat", "preload", "environment"}
+OPTIONAL = {"package", "packages", "is_flat", "preload", "environment"}
 
 
 class UnknownImageError(Exception):
@@ -48,7 +48,7 @@ class Runtime:
 
     No `package`: what the tag gives is a version of Python. `is_flat`: what the image would have in `code/` lies at the
     top of the model data. `preload` are the modules that a fork server imports; none: every instance starts fresh.
-    `environment` are variables that the image sets itself.
+    `environment` are variables that the image sets itself. `packages` are what else is in the image of every release.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Runtime:
     is_flat: bool = False
     preload: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    packages: tuple[str, ...] = ()
 
     @property
     def framework(self) -> str:
@@ -118,6 +119,9 @@ def _is_one_of(repository: str, names: Sequence[str]) -> bool:
 
 
 def _read(path: Path) -> dict[str, Runtime]:
+    """Return the runtimes of a file, or of all files of a directory."""
+    if path.is_dir():
+        return {name: runtime for file in sorted(path.glob("*.toml")) for name, runtime in _read(file).items()}
     try:
         document = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
@@ -155,6 +159,7 @@ def _runtime(name: str, table: Mapping[str, Any]) -> Runtime:
         is_flat=table.get("is_flat") is True,
         preload=_texts(table, "preload") if "preload" in table else (),
         environment={str(key): str(value) for key, value in table.get("environment", {}).items()},
+        packages=_texts(table, "packages") if "packages" in table else (),
     )
 
 

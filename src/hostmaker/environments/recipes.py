@@ -30,7 +30,7 @@ def recipe_for(match: Match, python: str | None, say: Callable[[str], None]) -> 
         package=choice.release.package or match.runtime.package,
         version=choice.release.version,
         requirements=(*choice.release.requirements, *match.runtime.requirements, *ALWAYS),
-        pins=choice.release.packages,
+        pins=(*choice.release.packages, *match.runtime.packages),
     )
 
 
