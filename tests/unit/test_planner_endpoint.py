@@ -48,6 +48,7 @@ class TinyWorld:
     outstanding: dict[int, int] = field(default_factory=dict)
     age_s: dict[str, float] = field(default_factory=dict)
     node_is_known: bool = True
+    run_dir: str = "/run"
     removed: bool = False
 
     def observed(self) -> Observed:
@@ -55,7 +56,7 @@ class TinyWorld:
         for ident, state in self.states.items():
             failure = InstanceFailure(FailureKind.PING, "It ended.", 3, None, ("boom",))
             told = failure if state is InstanceState.FAILED else None
-            facts[ident] = InstanceFact(ident, state, NOW, socket=f"/run/{ident}", failure=told)
+            facts[ident] = InstanceFact(ident, state, NOW, socket=f"{self.run_dir}/{ident}", failure=told)
         node = Known(1, facts) if self.node_is_known else Unknown(NOW)
         taken = {member.slot for member in self.endpoint.recorded.members}
         return Observed(NOW, node, 1, self.acknowledged, self.outstanding, self.age_s, taken_slots=taken)
@@ -114,6 +115,16 @@ def test_in_service_only_when_all_are_healthy() -> None:
     world.settle()
     assert world.status is EndpointStatus.IN_SERVICE
     assert world.phases() == [MemberPhase.IN_SERVICE] * 3
+
+
+def test_an_instance_that_listens_elsewhere_is_routed_there() -> None:
+    world = serving(2)
+    world.run_dir = "/elsewhere"
+    world.settle()
+    assert world.phases() == [MemberPhase.IN_SERVICE] * 2
+    assert [m.socket for m in world.endpoint.recorded.members] == [
+        f"/elsewhere/{m.instance_id}" for m in world.endpoint.recorded.members
+    ]
 
 
 def test_one_failed_instance_fails_the_creation_with_its_cause() -> None:

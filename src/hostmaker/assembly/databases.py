@@ -17,10 +17,8 @@ from pathlib import Path
 from hostmaker.assembly.settings import Settings
 from hostmaker.kit.database import (
     DamagedError,
-    SchemaTooNewError,
     copy_database,
     examine,
-    is_disk_error,
     migrate,
     newest_version,
 )
@@ -113,6 +111,10 @@ def check_metrics(data: Path, now: datetime) -> list[str]:
         note = f"{path} was damaged ({error}) and lies at {aside.name} now; metrics begin anew, {what}."
         log.warning("%s", note)
         return [note]
+    if found.is_empty and not examine(data / "state.db").is_empty:
+        note = f"{path} {'is empty' if path.exists() else 'is missing'}: metrics begin anew, without any alarm."
+        log.warning("%s", note)
+        return [note]
     if found.version > newest_version(METRICS):
         raise CannotServeError(_too_new(path, found.version, METRICS))
     return []
@@ -120,22 +122,25 @@ def check_metrics(data: Path, now: datetime) -> list[str]:
 
 def _carry_alarms(damaged: Path, path: Path) -> str:
     """Take alarms over into a new database, as far as they can be read; returns in words how far."""
-    carried = 0
+    carried: list[str] = []
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as written:
             migrate(written, METRICS)
-            with closing(sqlite3.connect(f"file:{damaged}?mode=ro", uri=True)) as read:
-                for table, columns in CARRIED.items():
-                    marks = ", ".join("?" * len(columns.split(", ")))
-                    insert = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 -- names of ours
-                    for row in read.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608 -- likewise
-                        written.execute(insert, row)
-                        carried += table == "alarms"
-    except (sqlite3.Error, SchemaTooNewError) as error:
-        if isinstance(error, sqlite3.Error) and not is_disk_error(error):
-            raise
-        return f"with {carried} alarms; others could not be read and have to be put again"
-    return f"with {carried} alarms"
+            written.execute("BEGIN")
+            try:
+                with closing(sqlite3.connect(f"{damaged.as_uri()}?mode=ro", uri=True)) as read:
+                    for table, columns in CARRIED.items():
+                        marks = ", ".join("?" * len(columns.split(", ")))
+                        insert = f"INSERT INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 -- names of ours
+                        for row in read.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608 -- likewise
+                            written.execute(insert, row)
+                            carried.append(table)
+            finally:
+                written.execute("COMMIT")
+    except sqlite3.Error as error:
+        log.warning("alarms of %s: %s", damaged, error)
+        return f"with {carried.count('alarms')} alarms; others could not be read and have to be put again"
+    return f"with {carried.count('alarms')} alarms"
 
 
 def _way_back(data: Path) -> str:

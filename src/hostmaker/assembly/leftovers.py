@@ -15,12 +15,14 @@ from pathlib import Path
 
 from hostmaker.assembly.role import lives_directory
 from hostmaker.kit.files import lock_holder
+from hostmaker.kit.roles import CannotServeError
 
 log = logging.getLogger("hostmaker")
 END_WITHIN_S = 10.0  # a gateway finishes the requests that are under way
 KILLED_WITHIN_S = 5.0
 POLL_S = 0.02
-FILES = ("settings.json", "table.json", "s3-keys.json", "counts", "roles.json")
+FILES = ("settings.json", "table.json", "s3-keys.json", "counts", "roles.json", "*.lock", "*/*.lock")
+BESIDE = ("keeper.log", "store.log", "events.told", "node.json", "place.json")
 STALE_S = 60.0
 SEAWEEDFS_SOCKETS = "seaweedfs-*-grpc-*.sock"
 
@@ -38,12 +40,18 @@ def end_roles(run_dir: Path) -> None:
     _wait(run_dir, KILLED_WITHIN_S)
 
 
-def clear_way(run_dir: Path) -> None:
-    """Remove from the run directory what is no file where one belongs; there is nothing to keep in it."""
-    for name in FILES:
-        if (path := run_dir / name).is_dir() and not path.is_symlink():
+def clear_way(data: Path, run_dir: Path) -> None:
+    """Remove from the run directory what is no file where one belongs; there is nothing to keep in it.
+
+    Raises CannotServeError where that is so beside it.
+    """
+    for path in (path for name in FILES for path in run_dir.glob(name)):
+        if path.is_dir() and not path.is_symlink():
             log.warning("%s is a directory and is removed: a file belongs there", path)
             shutil.rmtree(path)
+    for path in (data / name for name in BESIDE):
+        if path.is_dir():
+            raise CannotServeError(f"{path} is a directory, and a file belongs there. Move it away.")
 
 
 def remove_sockets(directory: Path, ours: tuple[Path, ...]) -> None:
@@ -70,7 +78,7 @@ def _is_stale(path: Path) -> bool:
 
 def _living(run_dir: Path) -> Iterator[tuple[str, int]]:
     for path in sorted(lives_directory(run_dir).glob("*.lock")):
-        if (pid := lock_holder(path)) and pid != os.getpid():
+        if path.is_file() and (pid := lock_holder(path)) and pid != os.getpid():
             yield path.stem, pid
 
 

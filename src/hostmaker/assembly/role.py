@@ -111,7 +111,7 @@ def _of_the_world(cause: BaseException) -> str | None:
     if isinstance(cause, StoreUnavailableError):
         return str(cause)
     if isinstance(cause, OSError) and cause.filename:
-        return f"{cause.filename}: {cause.strerror}."
+        return f"{cause.filename2 or cause.filename}: {cause.strerror}."  # of a renaming, what was to be replaced
     return None
 
 

@@ -69,8 +69,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_asked.set)
         self._take_data_dir()
+        clear_way(self._settings.data, self._settings.run)
         await asyncio.to_thread(end_roles, self._settings.run)
-        clear_way(self._settings.run)
         self._notes += await asyncio.to_thread(take_place, self._settings.data, self._settings.run)
         for check in (check_state, check_metrics):
             self._notes += await asyncio.to_thread(check, self._settings.data, datetime.now(UTC))

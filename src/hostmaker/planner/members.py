@@ -151,7 +151,7 @@ def _watch_ready(member: Member, seen: Observed) -> Actions:
         yield Stop(member.instance_id, (fact.failure or no_cause(fact)).cause, failed=True)
     elif fact.state in (InstanceState.PREPARING, InstanceState.STARTING):
         yield Suspend(member.instance_id, "it is being started again")
-    elif fact.state is InstanceState.HEALTHY and fact.socket != member.socket:
+    elif fact.state is InstanceState.HEALTHY and _has_moved(member, fact):
         yield Ready(member.instance_id, fact.socket or "", "it listens elsewhere")
 
 
@@ -167,12 +167,17 @@ def _watch_serving(member: Member, seen: Observed, limits: Limits) -> Actions:
             yield Withdraw(member.instance_id, cause, True, _is_settled(member, seen, limits))
         case InstanceState.PREPARING | InstanceState.STARTING:
             yield Suspend(member.instance_id, "it is being started again")
-        case InstanceState.HEALTHY if fact.socket != member.socket:
+        case InstanceState.HEALTHY if _has_moved(member, fact):
             yield Admit(member.instance_id, fact.socket or "", "it listens elsewhere")
         case InstanceState.HEALTHY | InstanceState.STOPPING:
             pass
         case _:
             assert_never(fact.state)
+
+
+def _has_moved(member: Member, fact: InstanceFact) -> bool:
+    """Whether an instance listens elsewhere than was recorded."""
+    return (fact.socket or "") != (member.socket or "")
 
 
 def _is_settled(member: Member, seen: Observed, limits: Limits) -> bool:
