@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
 import sys
@@ -111,7 +112,9 @@ def _of_the_world(cause: BaseException) -> str | None:
     if isinstance(cause, StoreUnavailableError):
         return str(cause)
     if isinstance(cause, OSError) and cause.filename:
-        return f"{cause.filename2 or cause.filename}: {cause.strerror}."  # of a renaming, what was to be replaced
+        return f"{cause.filename}: {cause.strerror}."
+    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        return f"{cause.strerror}."
     return None
 
 

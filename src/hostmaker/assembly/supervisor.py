@@ -230,6 +230,7 @@ class Supervisor:
         """
         known: dict[str, list[int]] | None = None
         shown: dict[str, Json] | None = None
+        is_failing = False
         while True:
             await asyncio.sleep(PROCESSES_LOOK_S)
             pids, roles = self._pids(lives), {"roles": encode(lives.reports()), "notes": list(self._notes)}
@@ -241,7 +242,11 @@ class Supervisor:
                     write_atomically(self._settings.run / "roles.json", json.dumps(roles).encode())
                     shown = roles
             except OSError as error:
-                log.warning("the ready file cannot be written, and is tried again: %s", error)
+                if not is_failing:
+                    log.warning("%s cannot be written (%s), and is tried again", error.filename, error.strerror)
+                is_failing = True
+            else:
+                is_failing = False
 
     async def _copy_for_ever(self) -> None:
         while True:

@@ -7,20 +7,26 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+PID_DIGITS = 10
+
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Put `content` at `path` so that a reader, or a crash, sees the old file or the new one and nothing between."""
+    """Put `content` at `path` so that a reader, or a crash, sees the old file or the new one and nothing between.
+
+    Raises OSError, which names `path`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def measure(directory: Path) -> int:
@@ -48,9 +54,15 @@ class Lock:
         except BlockingIOError:
             os.close(descriptor)
             return False
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+        # Written over what was there, which takes no room: a full disk must not keep a role from coming back.
+        line = f"{os.getpid():<{PID_DIGITS}}\n".encode()
+        try:
+            os.pwrite(descriptor, line, 0)
+            os.ftruncate(descriptor, len(line))
+        except OSError as error:
+            self.release()
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         return True
 
     def release(self) -> None:
