@@ -12,17 +12,17 @@ import time
 from types import ModuleType
 from typing import Any, Callable, NamedTuple
 
-from hostmaker_runtime import formats, journal
-from hostmaker_runtime.formats import UnsupportedFormatError
+from hostmaker_runtime import classic_formats, formats, journal
+from hostmaker_runtime.errors import UnsupportedFormatError
+from hostmaker_runtime.flask_answers import Response, answer_of
 from hostmaker_runtime.http_messages import Answer, Request
 from hostmaker_runtime.http_server import Routes
-from hostmaker_runtime.results import answer_of
 from hostmaker_runtime.script import UserError, code_directory, import_script
 
 
 def default_output_fn(prediction: Any, accept: str) -> Any:
-    """Give the body in the first accepted type that is known, and that type."""
-    return formats.encode(prediction, accept), formats.choose(accept)
+    """Encode an answer in the accepted type; raises UnsupportedFormatError for a list of them."""
+    return Response(classic_formats.encode(prediction, accept), mimetype=accept)
 
 
 class Defaults(NamedTuple):

@@ -1,7 +1,8 @@
 """RecordIO with protobuf records (`application/x-recordio-protobuf`), as the built-in algorithms read and write it.
 
 A record is a magic number, its length, its bytes and padding to four bytes. The bytes are an `aialgs.data.Record`:
-features and labels by name, each a tensor of values and, where it is sparse, keys and a shape. Nothing but numpy.
+features and labels by name, each a tensor of values and, where it is sparse, keys and a shape. Needs numpy, and for
+sparse rows scipy.
 Source: Amazon SageMaker developer guide, "Common data formats - training"; the message is of its `record.proto`.
 """
 
@@ -31,18 +32,22 @@ class Tensor:
         self.keys = keys
         self.shape = shape
 
-    def row(self, width: int) -> Any:
-        """Give it as a row of at least `width` numbers; what a sparse one does not name is 0."""
-        import numpy as np
+    @property
+    def is_sparse(self) -> bool:
+        """Whether only some values are there, each with its key; also when none is, in a row of a known length."""
+        return len(self.keys) > 0 or (bool(self.shape) and not len(self.values))
 
-        if not len(self.keys):
-            return self.values
-        whole = max([width, *self.shape[-1:], int(self.keys.max()) + 1])
-        if whole > MOST_WIDTH:
-            raise RecordError("a sparse row of %d numbers" % whole)
-        row = np.zeros(whole)
-        row[self.keys] = self.values
-        return row
+    def row(self) -> Any:
+        """Return it as a row: a sparse one as a matrix of scipy, in which what has no key is absent."""
+        if not self.is_sparse:
+            return self.values.reshape(1, -1)
+        from scipy import sparse
+
+        last = int(self.keys.max()) if len(self.keys) else -1
+        width = self.shape[0] if self.shape else last + 1
+        if not last < width <= MOST_WIDTH:
+            raise RecordError("a sparse row of %d numbers with the key %d" % (width, last))
+        return sparse.csr_matrix((self.values, self.keys, [0, len(self.keys)]), shape=(1, width))
 
 
 def read(data: bytes) -> List[Tuple[Dict[str, Tensor], Dict[str, Tensor]]]:
@@ -54,17 +59,45 @@ def read(data: bytes) -> List[Tuple[Dict[str, Tensor], Dict[str, Tensor]]]:
 
 
 def read_rows(data: bytes) -> Any:
-    """Give the features named `values` as a matrix of float32, one record a row; raises RecordError."""
+    """Return the features named `values` as a matrix, one record a row; a sparse one when one of the rows is.
+
+    Records without such features are passed over. Raises RecordError when none is left, or rows differ in length.
+    """
     import numpy as np
 
-    tensors = [features.get("values") for features, _ in read(data)]
-    if not tensors or any(tensor is None for tensor in tensors):
-        raise RecordError('each record needs a feature named "values"')
-    width = max((tensor.shape[-1] if tensor.shape else 0) for tensor in tensors if tensor is not None)
-    rows = [tensor.row(width) for tensor in tensors if tensor is not None]
-    if len({len(row) for row in rows}) != 1:
+    found = [features["values"] for features, _ in read(data) if "values" in features]
+    if not found:
+        raise RecordError('no record has a feature named "values"')
+    rows = [tensor.row() for tensor in found]
+    if len({row.shape[1] for row in rows}) != 1:
         raise RecordError("the records have different numbers of features")
-    return np.asarray(rows, dtype="float32")
+    if not any(tensor.is_sparse for tensor in found):
+        return np.vstack(rows)
+    from scipy import sparse
+
+    return sparse.vstack([row if sparse.issparse(row) else sparse.csr_matrix(row) for row in rows]).tocsr()
+
+
+def write_rows(array_like: Any, labels: Any = None) -> bytes:
+    """Return the rows of an array or of a sparse matrix as records, and their labels.
+
+    Raises ValueError for numbers that are neither int, float nor float32, and for labels of another number than rows.
+    """
+    matrix = array_like if len(array_like.shape) == 2 else array_like.reshape(1, -1)
+    if labels is not None and labels.shape != matrix.shape[:1]:
+        raise ValueError("Label shape %s not compatible with array shape %s" % (labels.shape, matrix.shape))
+    kind = _kind(matrix.dtype)
+    is_sparse = hasattr(matrix, "tocsr")
+    rows = matrix.tocsr() if is_sparse else matrix
+    out = []
+    for number in range(matrix.shape[0]):
+        tensor = _sparse_tensor(rows[number], kind) if is_sparse else _tagged(VALUES, _packed(rows[number], kind))
+        body = _field(FEATURES, "values", kind, tensor)
+        if labels is not None:
+            of_label = _kind(labels.dtype)
+            body += _field(LABELS, "values", of_label, _tagged(VALUES, _packed(labels[number : number + 1], of_label)))
+        out.append(_framed(body))
+    return b"".join(out)
 
 
 def write(records: Iterable[Dict[str, Any]]) -> bytes:
@@ -72,8 +105,38 @@ def write(records: Iterable[Dict[str, Any]]) -> bytes:
     out = []
     for labels in records:
         body = b"".join(_entry(name, value) for name, value in labels.items())
-        out.append(HEAD.pack(MAGIC, len(body)) + body + b"\0" * (-len(body) % 4))
+        out.append(_framed(body))
     return b"".join(out)
+
+
+def _framed(body: bytes) -> bytes:
+    return HEAD.pack(MAGIC, len(body)) + body + b"\0" * (-len(body) % 4)
+
+
+def _kind(dtype: Any) -> int:
+    import numpy as np
+
+    for known, kind in ((np.dtype(int), INT32), (np.dtype(float), FLOAT64), (np.dtype("float32"), FLOAT32)):
+        if dtype == known:
+            return kind
+    raise ValueError("Unsupported dtype %s on array" % dtype)
+
+
+def _packed(values: Any, kind: int) -> bytes:
+    """Return a tensor's values as the bytes of its field."""
+    if kind == INT32:
+        return b"".join(_written(int(value) & 0xFFFFFFFFFFFFFFFF) for value in values)
+    return bytes(values.astype(DTYPES[kind]).tobytes())
+
+
+def _sparse_tensor(row: Any, kind: int) -> bytes:
+    keys = b"".join(_written(int(key)) for key in row.indices)
+    values = _tagged(VALUES, _packed(row.data, kind))
+    return values + _tagged(KEYS, keys) + _tagged(SHAPE, _written(row.shape[1]))
+
+
+def _field(field: int, name: str, kind: int, tensor: bytes) -> bytes:
+    return _tagged(field, _tagged(KEY, name.encode("utf-8")) + _tagged(VALUE, _tagged(kind, tensor)))
 
 
 def _parts(data: bytes) -> Iterator[bytes]:
@@ -183,8 +246,7 @@ def _varint(data: bytes, at: int) -> Tuple[int, int]:
 
 def _entry(name: str, value: Any) -> bytes:
     numbers = [float(each) for each in (value if isinstance(value, (list, tuple)) else [value])]
-    tensor = _tagged(VALUES, struct.pack("<%df" % len(numbers), *numbers))
-    return _tagged(LABELS, _tagged(KEY, name.encode("utf-8")) + _tagged(VALUE, _tagged(FLOAT32, tensor)))
+    return _field(LABELS, name, FLOAT32, _tagged(VALUES, struct.pack("<%df" % len(numbers), *numbers)))
 
 
 def _tagged(field: int, data: bytes) -> bytes:

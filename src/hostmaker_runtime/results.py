@@ -1,37 +1,23 @@
-"""Answers made of what a script's functions return, as the Flask application of the framework images makes them."""
+"""Bodies and headers made of what a script's functions return, for both families of images."""
 
 import asyncio
-import json
-from typing import Any, AsyncIterator, Dict, Iterable, Iterator, Optional
+from typing import Any, AsyncIterator, Dict, Iterable, Iterator
 
-from hostmaker_runtime import formats
-from hostmaker_runtime.http_messages import Answer, Body, header_lines
+from hostmaker_runtime.http_messages import Body, header_lines
 
 RETURNED_HEADERS = "x-amzn-sagemaker-"  # custom attributes and sessions; the platform passes on nothing else
 
 
-def answer_of(result: Any, accept: str) -> Answer:
-    """Read a result: an Answer of ours, a Response, a pair of body and content type, an object for JSON, or a body.
-
-    Raises TypeError for anything else, and ValueError for what cannot be written as HTTP.
-    """
-    if isinstance(result, Answer):
-        return result
-    if result is None:
-        raise TypeError("the function returned nothing: an answer is a body, or a pair of body and content type")
-    if isinstance(result, tuple):
-        if len(result) < 2:
-            raise TypeError("an answer that is a tuple has a body and a content type")
-        return Answer(200, body_of(result[0]), _content_type(result[1]))
-    if hasattr(result, "status_code") and hasattr(result, "response"):
-        return _answer_of_response(result, accept)
-    if isinstance(result, dict):
-        return Answer(200, json.dumps(result).encode("utf-8"), _content_type(formats.JSON))
-    return Answer(200, body_of(result), _content_type(accept))
+def is_stream(value: Any) -> bool:
+    """Whether a value yields its parts one by one: a generator, an async generator, or another iterator."""
+    return hasattr(value, "__next__") or hasattr(value, "__aiter__")
 
 
 def body_of(value: Any) -> Body:
-    """Give a body: bytes, or an iterator of bytes for whatever yields its parts one by one."""
+    """Return a body: bytes, or an iterator of bytes for whatever yields its parts one by one.
+
+    Raises TypeError for what is neither.
+    """
     if value is None:
         return b""
     if isinstance(value, (str, bytes, bytearray, memoryview)):
@@ -90,25 +76,6 @@ def _part(value: Any) -> bytes:
     raise TypeError("an answer's parts are str or bytes, not %s" % type(value).__name__)
 
 
-def _answer_of_response(response: Any, accept: str) -> Answer:
-    """Read a `worker.Response`, the shim's or a true Flask one."""
-    headers: Dict[str, str] = {str(name): str(value) for name, value in dict(response.headers).items()}
-    content_type: Optional[str] = getattr(response, "mimetype", None)
-    for name, value in headers.items():
-        if name.lower() == "content-type":
-            content_type = value
-    return Answer(
-        int(response.status_code),
-        body_of(response.response),
-        _content_type(content_type or accept),
-        returned_headers(headers),
-    )
-
-
 def returned_headers(headers: Dict[str, str]) -> bytes:
     """Give those of a function's headers that go to the caller, as they are written."""
     return header_lines({name: value for name, value in headers.items() if name.lower().startswith(RETURNED_HEADERS)})
-
-
-def _content_type(value: Any) -> bytes:
-    return str(value).encode("latin-1")

@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 from typing import Optional
 
-from hostmaker_runtime import shims
+from hostmaker_runtime import image_modules
 
 DEFAULT_SCRIPT = "inference.py"
 OPT_ML_MODEL = "/opt/ml/model"
@@ -34,7 +34,7 @@ def import_script_if_there(code_dir: str) -> Optional[ModuleType]:
     """Import the script as `import_script` does; None when none is named, and there is none of the usual name."""
     if os.environ.get("SAGEMAKER_PROGRAM") or os.path.isfile(_path(code_dir)):
         return import_script(code_dir)
-    shims.install()
+    image_modules.install()
     return None
 
 
@@ -51,7 +51,7 @@ def import_script(code_dir: str) -> ModuleType:
     directory, name = os.path.split(path)
     for first in dict.fromkeys((code_dir, directory)):
         sys.path.insert(0, first)
-    shims.install()  # after the path: what the user has packed comes before it
+    image_modules.install()  # after the path: what the user has packed comes before it
     # The same module is got by a script of the user's that imports it, and by a pickle that names it.
     return _import_file(os.path.splitext(name)[0], path)
 

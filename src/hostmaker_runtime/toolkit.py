@@ -12,11 +12,12 @@ import time
 from types import ModuleType
 from typing import Any, Callable, Dict, List, Optional
 
-from hostmaker_runtime import formats, journal
+from hostmaker_runtime import formats, journal, toolkit_formats
 from hostmaker_runtime.http_messages import Answer, Request
 from hostmaker_runtime.http_server import Routes
-from hostmaker_runtime.results import answer_of, returned_headers
+from hostmaker_runtime.results import returned_headers
 from hostmaker_runtime.script import UserError, code_directory, import_script_if_there
+from hostmaker_runtime.toolkit_answers import UnsupportedOutputError, answer_of, error_document
 
 PLEASE = "Please provide a %s implementation.\nSee documentation for %s at https://sagemaker.readthedocs.io/en/stable/"
 TEXT = b"text/plain"
@@ -31,7 +32,7 @@ class Framework:
 
     def input_fn(self, content: Any, content_type: Optional[str]) -> Any:
         """Decode a request's body."""
-        return formats.decode(content, str(content_type))
+        return toolkit_formats.decode(content, content_type)
 
     def predict_fn(self, data: Any, model: Any) -> Any:
         """Ask the model."""
@@ -39,8 +40,8 @@ class Framework:
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
         """Encode an answer: in the first accepted type that is known."""
-        chosen = formats.choose(accept)
-        return formats.encode(prediction, chosen), chosen
+        chosen = toolkit_formats.choose(accept)
+        return toolkit_formats.encode(prediction, chosen), chosen
 
 
 class Context:
@@ -134,11 +135,14 @@ class Handler:
         return _chosen(answer_of(self._answer(context, content, content_type, accept), accept), context)
 
     def failure(self, error: BaseException) -> Answer:
-        """Give the answer for what the script raised."""
+        """Return the answer for what the script raised."""
+        if isinstance(error, UnsupportedOutputError):
+            return error_document(503, str(error))
         status, message = getattr(error, "status_code", None), getattr(error, "message", None)
         if not isinstance(status, int) or not 200 <= status <= 599 or not hasattr(error, "phrase"):
             status, message = 500, None
-        text = "%s\n%s" % (str(error) if message is None else message, journal.traceback_of(error))
+        message = message or str(error) or "Invalid Request"
+        text = "%s\n%s" % (message, journal.traceback_of(error))
         return Answer(status, text.encode("utf-8", "replace"), TEXT)
 
     def _answer(self, context: Context, content: Any, content_type: Optional[str], accept: str) -> Any:

@@ -31,6 +31,7 @@ SCRIPTS = [
     ("sagemaker-3", "sdk3_refused"),
     ("spacy", "spacy_units"),
     ("explainers", "explainer_oracles"),
+    ("image-formats", "image_formats"),
 ]
 
 

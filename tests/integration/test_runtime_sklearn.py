@@ -89,13 +89,12 @@ def test_default_input(linear: ModelServer, body: bytes, content_type: str | Non
         ("application/x-npy", "application/x-npy"),
         ("*/*", "application/json"),
         (None, "application/json"),
-        ("text/csv, application/json", "text/csv"),
-        ("image/png, application/x-npy", "application/x-npy"),
     ],
 )
 def test_default_output(linear: ModelServer, accept: str | None, content_type: str) -> None:
     reply = ask(linear, b"1,2\n3,4", "text/csv", accept)
-    assert (reply.status, reply.headers["content-type"]) == (200, content_type)
+    charset = "; charset=utf-8" if content_type == "text/csv" else ""
+    assert (reply.status, reply.headers["content-type"]) == (200, content_type + charset)
     readers: dict[str, Callable[[bytes], Any]] = {
         "application/json": json.loads,
         "text/csv": lambda body: np.loadtxt(io.BytesIO(body)),
@@ -112,6 +111,13 @@ def test_default_output(linear: ModelServer, accept: str | None, content_type: s
         (b"1,2\n3,4", "text/csv; charset=utf-8", None, 415, "UnsupportedFormatError"),
         (b"1,2\n3,4", "text/csv", "image/png", 406, "UnsupportedFormatError"),
         (b"1,2\n3,4", "text/csv", "text/csv;q=0.5", 406, "UnsupportedFormatError"),
+        (b"1,2\n3,4", "text/csv", "text/csv, application/json", 406, "UnsupportedFormatError"),
+        (b"PK", "application/x-npz", None, 415, "UnsupportedFormatError"),
+        (b"1,2\n3,4", "TEXT/CSV", None, 415, "UnsupportedFormatError"),
+        (b"age,height\n3,4", "text/csv", None, 500, "ValueError"),
+        (b"1,\n3,4", "text/csv", None, 500, "ValueError"),
+        (b"1,2\n#3,4", "text/csv", None, 500, "ValueError"),
+        (b"1,2\n3", "text/csv", None, 500, "ValueError"),
         (b"nonsense", "application/json", None, 500, "JSONDecodeError"),
         (b"1,2,3", "text/csv", None, 500, "ValueError"),
         (b'{"a": 1}', "application/json", None, 500, "TypeError"),
@@ -149,7 +155,7 @@ def test_functions_get_what_the_image_gives(start: Start) -> None:
         ("image/png", None, b"bytes image/png model text/csv"),
     ):
         reply = ask(server, b"1", content_type, accept)
-        assert (reply.status, reply.body, reply.headers["content-type"]) == (200, told, "text/plain")
+        assert (reply.status, reply.body, reply.headers["content-type"]) == (200, told, "text/plain; charset=utf-8")
 
 
 def test_a_transform_function_alone(start: Start) -> None:
@@ -166,8 +172,7 @@ def test_execution_parameters(start: Start) -> None:
 
 FEATURIZER = """
 import json
-from sagemaker_containers.beta.framework import content_types, encoders, env, modules, transformer, worker
-from sagemaker_containers.beta.framework.errors import ClientError
+from sagemaker_containers.beta.framework import content_types, encoders, env, errors, modules, transformer, worker
 
 def model_fn(model_dir):
     assert env.ServingEnv().model_dir == model_dir
@@ -190,7 +195,7 @@ def output_fn(prediction, accept):
     if accept == "x/own-status":
         headers = {"X-Amzn-SageMaker-Custom-Attributes": "seen=yes", "X-Other": "no"}
         return worker.Response("not for you", status=403, headers=headers, mimetype="text/plain")
-    raise ClientError("{} accept type is not supported by this script.".format(accept))
+    raise errors.ClientError("{} accept type is not supported by this script.".format(accept))
 """
 
 
@@ -199,7 +204,7 @@ def test_a_script_of_the_old_framework(start: Start) -> None:
     reply = ask(server, b"1,2\n3,4", "text/csv", "application/json")
     assert json.loads(reply.body) == {"instances": [{"features": [2.0, 4.0]}, {"features": [6.0, 8.0]}]}
     reply = ask(server, b"1,2\n3,4", "text/csv", "text/csv")
-    assert (reply.body, reply.headers["content-type"]) == (b"2.0,4.0\n6.0,8.0\n", "text/csv")
+    assert (reply.body, reply.headers["content-type"]) == (b"2.0,4.0\n6.0,8.0\n", "text/csv; charset=utf-8")
     reply = ask(server, b"1", "text/csv", "x/own-status")
     assert (reply.status, reply.body) == (403, b"not for you")
     assert reply.headers["x-amzn-sagemaker-custom-attributes"] == "seen=yes"
@@ -231,15 +236,35 @@ def test_what_the_environment_or_the_model_brings_comes_before_ours(start: Start
     assert ask(start(script, files=files), b"1").body == b"theirs"
 
 
-def test_a_name_that_the_shims_do_not_have(start: Start) -> None:
-    server = start("from sagemaker_containers.beta.framework import worker\nworker.Worker\n" + ONE, is_ready=False)
+def test_a_script_that_also_trains(start: Start) -> None:
+    """What belongs to training can be imported where a script is served, and says so when it is called."""
+    script = ONE + (
+        "import sagemaker_containers\n"
+        "from sagemaker_containers import entry_point, _content_types\n"
+        "from sagemaker_containers.beta.framework import files, mapping, modules, server, trainer\n"
+        "from sagemaker_sklearn_container import exceptions, handler_service\n"
+        "from sagemaker_sklearn_container.serving import default_input_fn\n"
+        "def transform_fn(m, body, kind, accept):\n"
+        "    try:\n"
+        "        sagemaker_containers.training_env()\n"
+        "    except NotImplementedError as error:\n"
+        "        return '%s %s' % (default_input_fn(body, kind).tolist(), error), 'text/plain'\n"
+        "if __name__ == '__main__':\n"
+        "    entry_point.run()\n"
+    )
+    reply = ask(start(script), b'"1",2', "text/csv")
+    assert reply.body.startswith(b"[1.0, 2.0] sagemaker_containers.training_env is part of training")
+
+
+def test_a_name_that_the_images_do_not_have(start: Start) -> None:
+    server = start("from sagemaker_containers.beta.framework import no_such_part\n" + ONE, is_ready=False)
     assert server.process.wait(WITHIN_S) == 1
-    assert "sagemaker_containers.beta.framework.worker of the local runtime has no 'Worker'" in server.log()
+    assert "cannot import name 'no_such_part' from 'sagemaker_containers.beta.framework'" in server.log()
 
 
 def test_the_users_modules_are_not_hidden_by_ours(start: Start) -> None:
     """Names of our modules, and of some of the standard library that are loaded late, are free for the user's."""
-    names = ("serve", "formats", "workers", "keeper", "script", "shims", "handlers", "colorsys")
+    names = ("serve", "formats", "workers", "keeper", "script", "errors", "handlers", "colorsys")
     files = {f"code/{name}.py": f"NAME = 'the {name} of the user'\n".encode() for name in names}
     script = (
         ONE

@@ -103,7 +103,11 @@ def test_xgboost_without_a_script(server: Server, boosters: Path, told: dict[str
     scores = told["binary"]
 
     status, kind, body = ask(server, "xgb", CSV_ROWS, "text/csv")
-    assert (status, kind, [float(line) for line in body.splitlines()]) == (200, "text/csv", pytest.approx(scores))
+    assert (status, kind, [float(line) for line in body.splitlines()]) == (
+        200,
+        "text/csv; charset=utf-8",
+        pytest.approx(scores),
+    )
     assert ask(server, "xgb", CSV_ROWS.replace(b",", b";"), "text/csv; charset=utf-8")[2] == body
     assert ask(server, "xgb", SVM_ROWS, "text/libsvm")[2] == body
     assert ask(server, "xgb", SVM_ROWS, "text/x-libsvm")[2] == body

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
 from hostmaker_runtime import recordio
 from hostmaker_runtime.recordio import RecordError
@@ -54,9 +55,33 @@ def test_dense_rows_of_every_kind() -> None:
 
 def test_sparse_rows_take_their_shape() -> None:
     sparse = packed(9.0, 8.0) + field(2, varint(1) + varint(3)) + field(3, varint(5))
-    assert recordio.read_rows(record(sparse)).tolist() == [[0.0, 9.0, 0.0, 8.0, 0.0]]
-    narrow = packed(7.0) + field(2, varint(0))
-    assert recordio.read_rows(record(sparse) + record(narrow)).tolist()[1] == [7.0, 0.0, 0.0, 0.0, 0.0]
+    rows = recordio.read_rows(record(sparse) + record(field(3, varint(5))))
+    assert rows.toarray().tolist() == [[0.0, 9.0, 0.0, 8.0, 0.0], [0.0] * 5]
+    assert rows.nnz == 2  # what has no key is missing, not 0
+    unshaped = packed(7.0) + field(2, varint(4))
+    assert recordio.read_rows(record(sparse) + record(unshaped)).toarray().tolist()[1] == [0.0, 0.0, 0.0, 0.0, 7.0]
+
+
+def test_records_without_features_are_passed_over() -> None:
+    assert recordio.read_rows(record(packed(1.0), name="other") + record(packed(2.0))).tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_rows_that_are_written_are_read(dtype: str) -> None:
+    rows, labels = np.array([[1, -2, 0], [0, 5, 6]], dtype=dtype), np.array([1, 0], dtype="float32")
+    written = recordio.write_rows(rows, labels)
+    assert recordio.read_rows(written).tolist() == rows.tolist()
+    assert [found["values"].values.tolist() for _, found in recordio.read(written)] == [[1.0], [0.0]]
+    scarce = recordio.read_rows(recordio.write_rows(csr_matrix(rows)))
+    assert (scarce.toarray().tolist(), scarce.nnz) == (rows.tolist(), 4)
+    assert recordio.read_rows(recordio.write_rows(rows[0])).tolist() == [rows[0].tolist()]
+
+
+def test_rows_that_are_not_written() -> None:
+    with pytest.raises(ValueError, match="Unsupported dtype"):
+        recordio.write_rows(np.array([["a"]]))
+    with pytest.raises(ValueError, match="not compatible"):
+        recordio.write_rows(np.array([[1.0], [2.0]]), np.array([1.0]))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +95,7 @@ def test_sparse_rows_take_their_shape() -> None:
         (record(field(1, b"\x00\x00\x00")), "cut short"),
         (record(packed(1.0) + field(2, varint(1 << 40)) + field(3, varint(1 << 40))), "a key for each value"),
         (record(packed(1.0) + field(2, varint(0)) + field(3, varint(1 << 40))), "a sparse row of"),
+        (record(packed(1.0) + field(2, varint(3)) + field(3, varint(2))), "a sparse row of"),
         (record(packed(1.0, 2.0) + field(2, varint(0))), "a key for each value"),
         (record(packed(1.0)) + record(packed(1.0, 2.0)), "different numbers"),
         (record(b"\xff" * 12), "64 bits"),

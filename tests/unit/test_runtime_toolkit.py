@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from hostmaker_runtime.errors import BaseInferenceToolkitError
 from hostmaker_runtime.handlers.python import Plain
 from hostmaker_runtime.http_messages import Answer, Request
 from hostmaker_runtime.script import UserError
-from hostmaker_runtime.shims import BaseInferenceToolkitError
 from hostmaker_runtime.toolkit import Context, Framework, Handler
 
 
@@ -109,6 +109,8 @@ def test_errors_are_500_or_what_they_choose() -> None:
     assert bytes(plain.body).startswith(b"'missing'\nTraceback")  # type: ignore[arg-type]
     chosen = asked(failing(BaseInferenceToolkitError(422, "two please", "x")), b"[1]", "application/json")
     assert (chosen.status, bytes(chosen.body).split(b"\n")[0]) == (422, b"two please")  # type: ignore[arg-type]
+    unsaid = asked(failing(ValueError()), b"[1]", "application/json")
+    assert bytes(unsaid.body).startswith(b"Invalid Request\nTraceback")  # type: ignore[arg-type]
     odd = Exception("odd")
     odd.status_code, odd.phrase = 99, ""  # type: ignore[attr-defined]
     assert asked(failing(odd), b"[1]", "application/json").status == 500
@@ -118,8 +120,9 @@ def test_errors_are_500_or_what_they_choose() -> None:
     ("body", "kind", "accept", "status", "answered"),
     [
         (b"[1, 2]", "application/json", None, 200, b"[1, 2]"),
-        (b"1,2", "text/csv", "text/csv", 200, b"1.0\n2.0\n"),
-        (b"1,2", "text/csv", "image/png, application/json", 200, b"[1.0, 2.0]"),
+        (b"1,2", "text/csv", "text/csv", 200, b"1\n2\n"),
+        (b"1.5,2.5", "text/csv", "image/png, application/json", 200, b"[1.5, 2.5]"),
+        (b"a,b", "text/csv", "text/csv", 200, b"a\nb\n"),
         (b"1", "text/plain", None, 500, None),
         (b"1", None, None, 500, None),
         (b"[1]", "application/json", "image/png", 500, None),
@@ -131,6 +134,12 @@ def test_the_default_formats(
     answer = asked(handler(**ONE), body, kind, accept)
     assert answer.status == status
     assert answered is None or answer.body == answered
+
+
+def test_what_cannot_be_written_is_503() -> None:
+    answer = asked(handler(**ONE, output_fn=lambda prediction, accept: prediction), b"[1]", "application/json")
+    assert answer.status == 503
+    assert json.loads(bytes(answer.body))["message"] == "Unsupported model output data type."  # type: ignore[arg-type]
 
 
 def test_without_a_model_fn_the_framework_says_what_is_missing() -> None:

@@ -3,7 +3,7 @@
 import os
 from typing import Any, Optional
 
-from hostmaker_runtime import formats
+from hostmaker_runtime import formats, toolkit_formats
 from hostmaker_runtime.toolkit import Framework, Handler, load_toolkit
 
 MODEL_FILE = "model.pt"
@@ -57,9 +57,9 @@ class PyTorch(Framework):
             return model(data)
 
     def output_fn(self, prediction: Any, accept: str) -> Any:
-        """Encode a tensor, or whatever else the default encoders know."""
+        """Encode a tensor, or whatever else the encoders know; the answer's type is the whole Accept header."""
         import torch
 
         if isinstance(prediction, torch.Tensor):
             prediction = prediction.detach().cpu().numpy().tolist()
-        return super().output_fn(prediction, accept)
+        return toolkit_formats.encode(prediction, toolkit_formats.choose(accept))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hostmaker_runtime import formats
+from hostmaker_runtime import classic_formats, formats
 from hostmaker_runtime.classic import Defaults, Handler, load_script
 
 
@@ -12,7 +12,7 @@ def load(model_dir: str) -> Handler:
 
 
 def _input_fn(content: Any, content_type: str) -> Any:
-    array = formats.decode(content, content_type)
+    array = classic_formats.decode(content, content_type)
     return array.astype("float32") if content_type in formats.UTF8_TYPES else array
 
 

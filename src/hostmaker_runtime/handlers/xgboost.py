@@ -9,16 +9,17 @@ import json
 import os
 import pickle
 import threading
-from typing import Any, Dict, List, NamedTuple, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Union
 
-from hostmaker_runtime import classic, formats, journal, recordio
+from hostmaker_runtime import classic, formats, journal
 from hostmaker_runtime.classic import Defaults, load_script
+from hostmaker_runtime.flask_answers import with_charset
 from hostmaker_runtime.http_messages import Answer, Request
 from hostmaker_runtime.http_server import Routes
-from hostmaker_runtime.xgboost_data import CHOICES, JSON_LINES, LIBSVM, RECORDIO, X_LIBSVM, chosen_outputs, to_dmatrix
+from hostmaker_runtime.xgboost_data import decode, parse_header, read_payload, short_name
+from hostmaker_runtime.xgboost_outputs import ACCEPTED, CHOICES, chosen_body, chosen_outputs, plain_body
 
-ACCEPTED = [formats.JSON, JSON_LINES, RECORDIO, formats.CSV]
-PREDICTIONS, SCORE = "predictions", "score"
+DEFAULT_MAX_CONTENT_LENGTH = 6 * 1024 * 1024
 VOTES = ("multi:softmax", "binary:hinge")
 HTML = b"text/html; charset=utf-8"  # what Flask says of a text
 PICKLED = "pickle"
@@ -27,17 +28,13 @@ PICKLED = "pickle"
 def load(model_dir: str) -> Union[classic.Handler, "AlgorithmHandler"]:
     """Load the model, by the script where there is one; raises whatever that raises."""
     if os.environ.get("SAGEMAKER_PROGRAM"):
-        return load_script(model_dir, Defaults("XGBoost", to_dmatrix, _predict_fn, _output_fn))
+        return load_script(model_dir, Defaults("XGBoost", decode, _predict_fn))
     is_ensemble = os.environ.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true") == "true"
-    return AlgorithmHandler(_load_models(model_dir, is_ensemble))
+    return AlgorithmHandler(load_models(model_dir, is_ensemble))
 
 
 def _predict_fn(data: Any, model: Any) -> Any:
     return model.predict(data, validate_features=False)
-
-
-def _output_fn(prediction: Any, accept: str) -> Any:
-    return formats.encode(prediction, accept), accept
 
 
 class Loaded(NamedTuple):
@@ -78,7 +75,7 @@ class AlgorithmHandler:
             return Answer(204)
         try:
             data = self._parsed(request)
-            predictions = self._predicted(data, request.header(b"content-type"))
+            predictions = self._predicted(data, _content_type(request))
             accept = self._accept(request.header(b"accept"))
             return self._encoded(predictions, accept)
         except Refusal as refusal:
@@ -88,7 +85,12 @@ class AlgorithmHandler:
 
     def parameters(self, request: Request) -> Answer:
         """Answer what batch transform asks."""
-        document = {"MaxConcurrentTransforms": os.cpu_count(), "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
+        megabytes = int(os.environ.get("MAX_CONTENT_LENGTH", DEFAULT_MAX_CONTENT_LENGTH)) // 1024**2
+        document = {
+            "MaxConcurrentTransforms": os.cpu_count(),
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": megabytes,
+        }
         return Answer(200, json.dumps(document).encode(), formats.JSON.encode())
 
     def failure(self, error: BaseException) -> Answer:
@@ -96,15 +98,12 @@ class AlgorithmHandler:
         return Answer(500, str(error).encode("utf-8", "replace"), HTML)
 
     def _parsed(self, request: Request) -> Any:
-        content_type = request.header(b"content-type")
         try:
-            return to_dmatrix(request.body, content_type)
-        except formats.UnsupportedFormatError as error:
-            raise Refusal(415, "Content-type %s is not supported." % (content_type or "none")) from error
-        except Exception as error:  # xgboost's own among them: the data are the sender's
-            raise Refusal(415, "Loading %s data failed with Exception: %s" % (content_type, error)) from error
+            return read_payload(request.body, _content_type(request))
+        except ValueError as error:
+            raise Refusal(415, str(error)) from error
 
-    def _predicted(self, data: Any, content_type: str) -> Any:
+    def _predicted(self, data: Any, content_type: Optional[str]) -> Any:
         try:
             with self._turn:
                 if self._models[0].kind == PICKLED:
@@ -125,7 +124,7 @@ class AlgorithmHandler:
         return np.array([max(sorted(set(column)), key=list(column).count) for column in votes.T], votes.dtype)
 
     def _accept(self, header: str) -> str:
-        accept = header.partition(";")[0].strip()
+        accept, _ = parse_header(header)
         if accept in ("", formats.ANY):
             return self._default_accept
         if accept.lower() not in ACCEPTED:
@@ -135,35 +134,21 @@ class AlgorithmHandler:
         return accept.lower()
 
     def _encoded(self, predictions: Any, accept: str) -> Answer:
-        if self._chosen is not None:
-            wrong = [key for key in self._chosen if key not in CHOICES.get(self._objective, ())]
-            if wrong:
-                print("[hostmaker-runtime] %s: not of objective %s" % (", ".join(wrong), self._objective), flush=True)
-            outputs = chosen_outputs(predictions, self._chosen, self._objective, self._classes)
-        else:
-            outputs = [{SCORE: score} for score in predictions.tolist()]
-        return Answer(200, _body(outputs, accept, self._is_batch, self._chosen is None), accept.encode())
+        content_type = with_charset(accept).encode()
+        if self._chosen is None:
+            return Answer(200, plain_body(predictions.tolist(), accept, self._is_batch), content_type)
+        wrong = [key for key in self._chosen if key not in CHOICES.get(self._objective, ())]
+        if wrong:
+            print("[hostmaker-runtime] %s: not of objective %s" % (", ".join(wrong), self._objective), flush=True)
+        outputs = chosen_outputs(predictions, self._chosen, self._objective, self._classes)
+        return Answer(200, chosen_body(outputs, self._chosen, accept, self._is_batch), content_type)
 
 
-def _body(outputs: List[Dict[str, Any]], accept: str, is_batch: bool, is_plain: bool) -> bytes:
-    """Encode outputs; plain scores stand in CSV one a line, each with its end."""
-    if accept == formats.JSON:
-        return json.dumps({PREDICTIONS: outputs}).encode()
-    if accept == JSON_LINES:
-        return b"".join(json.dumps(each).encode() + b"\n" for each in outputs)
-    if accept == RECORDIO:
-        return recordio.write(outputs)
-    lines = [",".join(_field(value, is_plain) for value in each.values()) for each in outputs]
-    return ("\n".join(lines) + ("\n" if is_plain or is_batch else "")).encode()
+def _content_type(request: Request) -> Optional[str]:
+    return request.header(b"content-type") or None
 
 
-def _field(value: Any, is_plain: bool) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value)) if is_plain else '"%s"' % value
-    return str(value)
-
-
-def _load_models(model_dir: str, is_ensemble: bool) -> List[Loaded]:
+def load_models(model_dir: str, is_ensemble: bool) -> List[Loaded]:
     """Load the files of the model directory: all of them, or the first; raises RuntimeError."""
     names = [name for name in sorted(os.listdir(model_dir)) if os.path.isfile(os.path.join(model_dir, name))]
     hidden = [name for name in names if name.startswith(".")]
@@ -201,17 +186,17 @@ def _objective(booster: Any) -> Tuple[str, int]:
     return learner["objective"]["name"], int(learner["learner_model_param"].get("num_class") or 0)
 
 
-def _check_features(booster: Any, data: Any, content_type: str) -> None:
+def _check_features(booster: Any, data: Any, content_type: Optional[str]) -> None:
     """Compare the numbers of features as the image does for pickles; raises ValueError."""
     has, comes = booster.num_features(), data.num_col()
-    name = content_type.partition(";")[0].strip().lower()
-    if name in (LIBSVM, X_LIBSVM):
+    name = short_name(content_type)
+    if name == "libsvm":
         if comes > has + 1:
             raise ValueError(
                 "Feature size of libsvm inference data %d is larger than feature size of trained model %d."
                 % (comes, has)
             )
-    elif comes not in (has, has + 1):
+    elif comes not in (has, has - 1):
         raise ValueError(
             "Feature size of %s inference data %d is not consistent with feature size of trained model %d."
             % (name, comes, has)
@@ -219,10 +204,10 @@ def _check_features(booster: Any, data: Any, content_type: str) -> None:
 
 
 def _predict(booster: Any, data: Any) -> Any:
-    """Ask with as many trees as early stopping has found best; releases before 1.4 name the limit otherwise."""
+    """Ask with as many trees as early stopping has found best, where the release of xgboost knows such a number."""
     options: Dict[str, Any] = {"validate_features": False}
-    best = booster.attr("best_iteration")
-    if best is not None:
-        has_range = "iteration_range" in inspect.signature(booster.predict).parameters
-        options.update({"iteration_range": (0, int(best) + 1)} if has_range else {"ntree_limit": int(best) + 1})
+    best = getattr(booster, "best_ntree_limit", None)
+    if best:
+        has_limit = "ntree_limit" in inspect.signature(booster.predict).parameters
+        options.update({"ntree_limit": int(best)} if has_limit else {"iteration_range": (0, int(best))})
     return booster.predict(data, **options)

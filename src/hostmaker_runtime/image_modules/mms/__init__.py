@@ -1,0 +1,1 @@
+"""multi-model-server, for scripts."""

@@ -1,0 +1,1 @@
+"""sagemaker-algorithm-toolkit, for scripts."""

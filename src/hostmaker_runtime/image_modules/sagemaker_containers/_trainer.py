@@ -1,0 +1,5 @@
+"""For training and the image's own server: can be imported, not called."""
+
+from hostmaker_runtime.placeholders import names
+
+globals().update(names("sagemaker_containers.beta.framework.trainer", "train"))

@@ -1,0 +1,1 @@
+"""sagemaker-huggingface-inference-toolkit, for scripts."""

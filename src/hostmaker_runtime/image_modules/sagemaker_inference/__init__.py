@@ -1,0 +1,1 @@
+"""sagemaker-inference, for scripts."""

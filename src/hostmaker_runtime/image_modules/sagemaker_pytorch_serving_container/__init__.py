@@ -1,0 +1,1 @@
+"""sagemaker-pytorch-inference, for scripts."""

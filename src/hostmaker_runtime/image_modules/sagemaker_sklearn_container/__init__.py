@@ -1,0 +1,1 @@
+"""sagemaker-scikit-learn-container, for scripts."""

@@ -1,0 +1,1 @@
+"""sagemaker-xgboost-container, for scripts."""
