@@ -140,11 +140,19 @@ class ExplainerSpecs(Protocol):
 
 
 class ObjectsUnavailableError(Exception):
-    """The object store does not answer."""
+    """The object store does not answer, or not with what is asked of it."""
 
 
 class ObjectMissingError(Exception):
     """There is no such object."""
+
+
+class ObjectKeyError(ObjectsUnavailableError):
+    """A key that the client of the object store has no way to ask for; the message says what to do."""
+
+
+class ObjectForbiddenError(ObjectsUnavailableError):
+    """The object store refuses what is asked with this access key."""
 
 
 class ObjectTooLargeError(Exception):

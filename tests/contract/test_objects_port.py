@@ -16,8 +16,16 @@ from typing import Any, Protocol
 import pytest
 from tests.contract.conftest import KEY, SECRET, Seaweed
 
+from hostmaker.domain.object_key import stored_key
 from hostmaker.objects.s3 import S3Access, S3Objects
-from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError, ObjectTooLargeError
+from hostmaker.ports import (
+    ObjectDamagedError,
+    ObjectForbiddenError,
+    ObjectKeyError,
+    ObjectMissingError,
+    ObjectsUnavailableError,
+    ObjectTooLargeError,
+)
 from hostmaker.testing.objects import MemoryObjects
 
 numbers = itertools.count()
@@ -45,13 +53,13 @@ class FakeCase:
 
 class RealCase:
     def __init__(self, seaweed: Seaweed, closed_port: int) -> None:
-        self.objects = S3Objects(S3Access(seaweed.url, KEY, SECRET, "us-east-1"))
-        self.away = S3Objects(S3Access(f"http://127.0.0.1:{closed_port}", KEY, SECRET, "us-east-1"))
+        self.objects = S3Objects(S3Access(seaweed.url, KEY, SECRET, "us-east-1", takes_paths=True))
+        self.away = S3Objects(S3Access(f"http://127.0.0.1:{closed_port}", KEY, SECRET, "us-east-1", takes_paths=True))
         self.client, self.bucket = seaweed.client(), f"port-{next(numbers)}"
         self.client.create_bucket(Bucket=self.bucket)
 
     def put(self, key: str, content: bytes = b"x") -> None:
-        self.client.put_object(Bucket=self.bucket, Key=key, Body=content)
+        self.client.put_object(Bucket=self.bucket, Key=stored_key(key), Body=content)  # as a gateway does it
 
 
 @pytest.fixture
@@ -73,7 +81,8 @@ def exists(objects: Any, bucket: str, key: str) -> bool:
     return asyncio.run(objects.exists(bucket, key))
 
 
-ODD_KEYS = ["a b", "ü/漢", "a%41", "+plus", "q?#x", "deep/er/and/deeper", "tilde~_-.", "0"]
+ODD_KEYS = ["a//b", "/a", "a/./../b", "a\\b", ".uploads/a", "m.versions/a", "a/[b]{c}^~`|", "a&<>\"'", "n/.."]
+ODD_KEYS += ["a b", "ü/漢", "a%41", "+plus", "q?#x", "deep/er/and/deeper", "tilde~_-.", "0"]
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
@@ -83,6 +92,31 @@ def test_an_object_is_where_it_was_put(case: Case, key: str, tmp_path: Path) -> 
     assert list(case.objects.download(case.bucket, key, tmp_path / "f"))[-1] == (len(key.encode()),) * 2
     assert (tmp_path / "f").read_bytes() == key.encode()
     assert case.objects.keys(case.bucket, "") == [key]
+
+
+def test_keys_that_paths_take_for_one_are_several(case: Case, tmp_path: Path) -> None:
+    keys = ["a", "a/b", "a//b", "a/./b", "a\\b", "/a", "a/c/../b"]
+    for key in keys:
+        case.put(key, key.encode())
+    assert case.objects.keys(case.bucket, "") == sorted(keys)
+    assert case.objects.keys(case.bucket, "a//") == ["a//b"]
+    assert exists(case.objects, case.bucket, "a//")
+    assert not exists(case.objects, case.bucket, "a///")
+    for key in keys:
+        list(case.objects.download(case.bucket, key, tmp_path / "f"))
+        assert (tmp_path / "f").read_bytes() == key.encode()
+
+
+def test_an_s3_of_ones_own_is_not_asked_for_another_key(seaweed: Seaweed) -> None:
+    """The client would ask for `a/b` instead of `a//b`, and for `a` instead of `a/`."""
+    objects = S3Objects(S3Access(seaweed.url, KEY, SECRET, "us-east-1"))
+    for key in ("a//b", "/a", "a/../b", "./a"):
+        with pytest.raises(ObjectKeyError, match="cannot be read"):
+            exists(objects, "models", key)
+        with pytest.raises(ObjectKeyError):
+            objects.open("models", key)
+        with pytest.raises(ObjectKeyError):
+            objects.keys("models", f"{key}/")
 
 
 def test_a_key_is_exact(case: Case) -> None:
@@ -103,15 +137,17 @@ def test_a_prefix_is_a_directory(case: Case) -> None:
     assert case.objects.keys(case.bucket, "") == ["model.tar.gz", "model/a", "model/sub/b"]
 
 
-def test_markers_of_directories_are_no_objects(case: Case, tmp_path: Path) -> None:
-    """Consoles make "folders": empty objects whose key ends in a slash."""
+def test_markers_of_directories_are_no_files_under_them(case: Case, tmp_path: Path) -> None:
+    """Consoles make "folders": empty objects whose key ends in a slash. They are objects like any other."""
     for marker in ("model/", "model/sub/", "model/empty/"):
         case.put(marker, b"")
     case.put("model/__init__.py", b"")
     case.put("model/sub/f")
     assert case.objects.keys(case.bucket, "model/") == ["model/__init__.py", "model/sub/f"]
+    list(case.objects.download(case.bucket, "model/", tmp_path / "f"))
+    assert (tmp_path / "f").read_bytes() == b""
     with pytest.raises(ObjectMissingError):
-        list(case.objects.download(case.bucket, "model/", tmp_path / "f"))
+        list(case.objects.download(case.bucket, "other/", tmp_path / "f"))
 
 
 def test_an_empty_bucket_holds_nothing(case: Case) -> None:
@@ -242,7 +278,7 @@ def test_content_is_compared_with_an_etag_that_is_an_md5(tmp_path: Path, etag: s
 def test_a_wrong_secret_is_not_an_object_that_is_missing(seaweed: Seaweed) -> None:
     objects = S3Objects(S3Access(seaweed.url, KEY, "wrong" * 8, "us-east-1"))
     for key in ("a", "a/"):
-        with pytest.raises(ObjectsUnavailableError):
+        with pytest.raises(ObjectForbiddenError, match="refuses the server's access key"):
             exists(objects, "models", key)
 
 
@@ -254,7 +290,7 @@ def test_a_store_that_hangs_is_given_up() -> None:
             with pytest.raises(ObjectsUnavailableError, match=r"within 0\.2 s"):
                 exists(objects, "models", key)
             with pytest.raises(ObjectsUnavailableError, match=r"within 0\.2 s"):
-                asyncio.run(objects.read("models", key, 10))
+                asyncio.run(objects.read("models", "a", 10))
 
 
 def test_a_download_that_breaks_off_is_no_success(tmp_path: Path) -> None:

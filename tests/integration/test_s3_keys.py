@@ -28,6 +28,10 @@ HOSTILE = [
         "a b",
         "a+b",
         "a\tb",
+        "!",
+        "a/!",
+        "a/!!/b",
+        "a/!b",
         "\t",
         "a/\t/b",
         "a\nb",
@@ -52,6 +56,7 @@ ALPHABET = [
     "+",
     "ü",
     " ",
+    "!",
     "\t",
     "\uf05c",
     ".uploads",
@@ -100,7 +105,23 @@ def test_a_bucket_of_hostile_keys_is_a_dict(s3: Any) -> None:
     for key, content in kept.items():
         assert s3.get_object(Bucket="keys", Key=key)["Body"].read() == content
         assert s3.head_object(Bucket="keys", Key=key)["ContentLength"] == len(content)
-    for prefix in ("", "a", "a/", "a//", "/", "//", ".", "./", "a\\", "x/", ".uploads/", "m.versions/", "none/"):
+    for prefix in (
+        "",
+        "a",
+        "a/",
+        "a//",
+        "/",
+        "//",
+        ".",
+        "./",
+        "a\\",
+        "x/",
+        ".uploads/",
+        "m.versions/",
+        "none/",
+        "a/!",
+        "!",
+    ):
         expected = in_order(key for key in kept if key.startswith(prefix))
         assert listed(s3, "keys", Prefix=prefix)[0] == expected, prefix
         for version in (1, 2):
@@ -184,7 +205,7 @@ def test_every_call_that_names_a_key(s3: Any) -> None:
     with pytest.raises(ClientError) as missing:
         s3.get_object(Bucket="calls", Key="none//1")
     assert missing.value.response["Error"]["Code"] == "NoSuchKey"
-    assert "\t" not in str(missing.value.response["Error"])
+    assert "!" not in str(missing.value.response["Error"])
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
@@ -233,9 +254,8 @@ def test_what_cannot_be_changed_is_refused_by_name(s3: Any, server: Server) -> N
         urllib.request.urlopen(urllib.request.Request(url, b"x", dict(request.headers.items()), method="PUT"))
     assert refused.value.code == 501
     assert b"<Code>NotImplemented</Code>" in refused.value.read()
-    for asked, code in (({"Delimiter": "//"}, "NotImplemented"), ({"Prefix": "a/\t"}, "InvalidArgument")):
-        with pytest.raises(ClientError, match=code):
-            s3.list_objects_v2(Bucket="calls", **asked)
+    with pytest.raises(ClientError, match="NotImplemented"):
+        s3.list_objects_v2(Bucket="calls", Delimiter="//")
     with pytest.raises(ClientError, match="KeyTooLongError"):
         s3.put_object(Bucket="calls", Key="n" * 256, Body=b"")
     stranger = server.client("s3", aws_secret_access_key="wrong")

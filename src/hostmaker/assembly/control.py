@@ -100,11 +100,13 @@ async def main(start: Start) -> None:
     joined = start.joined
     specs = FileExplainerSpecs(settings.data / "explainers")
     _sweep(specs, store)
+    access = S3Access(
+        *(joined.s3_url, joined.s3_access_key_id, joined.s3_secret_access_key, settings.region),
+        takes_paths=not settings.objects.endpoint_url,
+    )
     services = Services(
         store=store,
-        objects=S3Objects(
-            S3Access(joined.s3_url, joined.s3_access_key_id, joined.s3_secret_access_key, settings.region)
-        ),
+        objects=S3Objects(access),
         specs=specs,
         now=clock.now,
         new_id=lambda: uuid.uuid4().hex,

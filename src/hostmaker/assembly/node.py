@@ -131,6 +131,7 @@ def prepare_environment(start: Start, ours: dict[str, str]) -> dict[str, str]:
         "HOSTMAKER_S3_ACCESS_KEY_ID": joined.s3_access_key_id,
         "HOSTMAKER_S3_SECRET_ACCESS_KEY": joined.s3_secret_access_key,
         "HOSTMAKER_S3_REGION": joined.settings.region,
+        "HOSTMAKER_S3_TAKES_PATHS": str(int(not joined.settings.objects.endpoint_url)),
         "HOSTMAKER_S3_COMPARE_MD5": str(int(joined.settings.objects.compare_md5)),
         "HOSTMAKER_DOWNLOADS": str(downloads.directory),
         "HOSTMAKER_DOWNLOADS_BYTES": str(downloads.most_bytes),

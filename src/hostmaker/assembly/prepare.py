@@ -139,7 +139,9 @@ def _reach() -> Downloads:
     from hostmaker.objects.s3 import S3Access, S3Objects
 
     names = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION")
-    access = S3Access(*(os.environ[f"HOSTMAKER_S3_{name}"] for name in names))
+    takes_paths = os.environ.get("HOSTMAKER_S3_TAKES_PATHS") == "1"
+    endpoint, key_id, secret, region = (os.environ[f"HOSTMAKER_S3_{name}"] for name in names)
+    access = S3Access(endpoint, key_id, secret, region, takes_paths)
     objects = S3Objects(access, is_patient=True, compares_md5=os.environ.get("HOSTMAKER_S3_COMPARE_MD5") != "0")
     most_bytes = int(os.environ.get("HOSTMAKER_DOWNLOADS_BYTES", "0"))
     if most_bytes <= 0:

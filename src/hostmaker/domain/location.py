@@ -27,7 +27,7 @@ def parse_location(uri: str) -> S3Location:
         host = parts.hostname or ""
     except ValueError:  # such as brackets around what is no IPv6 address
         raise _unreadable(uri) from None
-    path = unquote(parts.path.lstrip("/"))
+    path = unquote(parts.path.removeprefix("/"))
     if parts.scheme == "s3" and parts.netloc:
         # The key is everything after the bucket, `?` and `#` included.
         bucket, _, key = uri[len("s3://") :].partition("/")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-MARK = "\t"  # sorts before what names begin with: `a/` comes before `a/b`
+MARK = "!"  # sorts before what most names begin with, as `a/` does before `a/b`
 ESCAPE = "\uf01b"
 # The private-use characters that other systems use for what a file name cannot hold (F000 and the character).
 KEPT_AS = {"\0": "\uf000", "\\": "\uf05c"}
@@ -27,10 +27,6 @@ NO_NAMES = ("", ".", "..")
 HIDDEN, HIDDEN_END = ".uploads", ".versions"  # directories of uploads in parts, and of an object's versions
 
 
-class UnsupportedPrefixError(ValueError):
-    """A prefix that ends within a MARK, which could not be told from one that does not."""
-
-
 def stored_key(key: str) -> str:
     """Return the name under which a key is kept; no two keys have the same one."""
     if not key:
@@ -40,14 +36,11 @@ def stored_key(key: str) -> str:
 
 
 def stored_prefix(prefix: str) -> str:
-    """Return what the kept names of exactly those keys begin with that begin with `prefix`.
+    """Return what the kept names of all keys begin with that begin with `prefix`.
 
-    Raises UnsupportedPrefixError.
+    Others begin so only if `prefix` ends in a MARK, and of them those alone whose own MARK it is.
     """
     *directories, start = prefix.split("/")
-    base = start.rstrip(MARK)
-    if base != start and _is_marked_directory(base):
-        raise UnsupportedPrefixError(prefix)
     return "/".join([*map(_stored_directory, directories), _characters(start)])
 
 

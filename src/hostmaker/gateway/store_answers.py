@@ -11,7 +11,7 @@ import re
 from urllib.parse import quote, unquote_plus
 from xml.sax.saxutils import escape
 
-from hostmaker.domain.object_key import plain_key
+from hostmaker.domain.object_key import MARK, plain_key
 from hostmaker.gateway.store_keys import OWN_SIGN
 
 NAMES = "Key|Prefix|Marker|NextMarker|StartAfter|KeyMarker|NextKeyMarker|Delimiter|Resource|Location"
@@ -25,11 +25,12 @@ END = re.compile(rb"<(NextMarker|NextContinuationToken)>([^<]*)</")
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 REPLACED = "\ufffd"
 LIST, GROUPED, MORE = b"<ListBucketResult", b"<Delimiter>/</", b"<IsTruncated>true</"
+COUNT = re.compile(rb"<KeyCount>\d+</")
 OF_VERSION_2, QUOTED = b"<KeyCount>", b"<EncodingType>url</"
 
 
-def plain_answer(answer: bytes) -> bytes:
-    """Return an XML answer with its keys as clients name them, and a list in its order."""
+def plain_answer(answer: bytes, prefix: str = "") -> bytes:
+    """Return an XML answer with its keys as clients name them, and a list, which is one by `prefix`, in its order."""
     is_quoted = QUOTED in answer
     if LIST not in answer:
         return _named(answer, is_quoted, False)
@@ -44,8 +45,15 @@ def plain_answer(answer: bytes) -> bytes:
     rows = [row[0] for row in ROW.finditer(_named(found[0], is_quoted, is_quoted))]
     if MORE in top and OF_VERSION_2 not in top + end:
         # Clients may go on behind the last key of a page, so it stays the last.
-        return _with_next(top, rows) + b"".join(rows) + end
-    return top + b"".join(_ordered(rows, is_quoted)) + end
+        return _with_next(top, rows) + b"".join(_under(prefix, rows, is_quoted)) + end
+    listed = _ordered(_under(prefix, rows, is_quoted), is_quoted)
+    counted = COUNT.sub(b"<KeyCount>%d</" % len(listed), top + b"\0" + end).split(b"\0")
+    return counted[0] + b"".join(listed) + counted[1]
+
+
+def _under(prefix: str, rows: list[bytes], is_quoted: bool) -> list[bytes]:
+    """Return the rows that begin with a prefix: where it ends in a MARK, the store has given others, too."""
+    return [row for row in rows if _row_key(row, is_quoted).startswith(prefix)] if prefix.endswith(MARK) else rows
 
 
 def _with_ends(part: bytes, kept: list[str]) -> bytes:
@@ -80,10 +88,14 @@ def _ordered(rows: list[bytes], is_quoted: bool) -> list[bytes]:
     """Return the rows in the order of their keys' bytes, objects before groups."""
 
     def order(row: bytes) -> tuple[bool, bytes]:
-        found = OF_ROW.search(row)
-        return row.startswith(b"<Com"), _read(found[1], is_quoted).encode(errors="replace") if found else b""
+        return row.startswith(b"<Com"), _row_key(row, is_quoted).encode(errors="replace")
 
     return sorted(rows, key=order)
+
+
+def _row_key(row: bytes, is_quoted: bool) -> str:
+    found = OF_ROW.search(row)
+    return _read(found[1], is_quoted) if found else ""
 
 
 def _named(part: bytes, is_quoted: bool, comes_quoted: bool) -> bytes:

@@ -10,7 +10,7 @@ from hostmaker.gateway.request import Request
 from hostmaker.gateway.store_deletion import MAX_BODY_BYTES, Deletion
 from hostmaker.gateway.store_encryption import without_kms
 from hostmaker.gateway.store_errors import EntityTooLarge, SlowDown
-from hostmaker.gateway.store_keys import Place, is_deletion, names_keys, place_of, with_stored_keys
+from hostmaker.gateway.store_keys import Place, is_deletion, names_keys, parameters, place_of, with_stored_keys
 from hostmaker.gateway.store_relay import StoreRelay
 from hostmaker.gateway.store_session import by_store_key
 from hostmaker.gateway.store_whole import WholeAnswer
@@ -60,7 +60,7 @@ class StoreCall:
             return
         place = place_of(asked)
         if names_keys(asked, place):
-            self._whole = WholeAnswer()
+            self._whole = WholeAnswer(parameters(place.query).get("prefix", ""))
         if is_deletion(asked, place) and not request.is_through:
             self._deletion = Deletion(asked, sent)
             return

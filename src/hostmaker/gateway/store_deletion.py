@@ -79,7 +79,7 @@ def _local(tag: str) -> str:
 
 
 def _written(element: ElementTree.Element) -> str:
-    """Return a document without namespaces, its tabs and line ends kept."""
+    """Return a document without namespaces, its line ends kept."""
     tag = _local(element.tag)
-    text = escape(element.text or "", {"\r": "&#13;", "\t": "&#9;", "\n": "&#10;"})
+    text = escape(element.text or "", {"\r": "&#13;"})
     return f"<{tag}>{text}{''.join(map(_written, element))}</{tag}>"

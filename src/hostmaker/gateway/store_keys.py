@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, unquote_plus, unquote_to_bytes
 
-from hostmaker.domain.object_key import UnsupportedPrefixError, stored_key, stored_prefix
-from hostmaker.gateway.store_errors import InvalidArgument, InvalidURI, NotImplementedHere
+from hostmaker.domain.object_key import stored_key, stored_prefix
+from hostmaker.gateway.store_errors import InvalidURI, NotImplementedHere
 from hostmaker.ports import RequestHead
 
 SOURCES = frozenset((b"x-amz-copy-source", b"x-amz-rename-source"))
@@ -58,6 +58,11 @@ def names_keys(head: RequestHead, place: Place) -> bool:
     return head.method == "POST" or (head.method == "GET" and "uploadId" in _names(place.query))
 
 
+def parameters(query: str) -> dict[str, str]:
+    """Return the parameters of a query."""
+    return {name: unquote_plus(value) for name, _, value in (part.partition("=") for part in query.split("&"))}
+
+
 def _names(query: str) -> set[str]:
     return {part.partition("=")[0] for part in query.split("&")}
 
@@ -71,7 +76,7 @@ def _text(quoted: str) -> str:
 
 def _stored_query(query: str) -> str:
     parts = query.split("&")
-    told = {name: unquote_plus(value) for name, _, value in (part.partition("=") for part in parts)}
+    told = parameters(query)
     delimiter = told.get("delimiter", "")
     if "/" in delimiter and delimiter != "/":
         raise NotImplementedHere(f'The delimiter "{delimiter}" is not supported: with a slash it can be "/" alone.')
@@ -82,19 +87,16 @@ def _stored_query(query: str) -> str:
 def _stored_part(part: str, prefix: str, delimiter: str) -> str:
     name, _, value = part.partition("=")
     text = unquote_plus(value)
-    try:
-        if name == "prefix" or (name == "delimiter" and text != "/"):
-            kept = stored_prefix(text)
-        elif name == "key-marker":
-            kept = stored_key(text)
-        elif name == "continuation-token":
-            kept = unquote(text.removeprefix(OWN_SIGN)) if text.startswith(OWN_SIGN) else text
-        elif name in MARKERS and text:
-            kept = _stored_marker(text, prefix, delimiter)
-        else:
-            return part
-    except UnsupportedPrefixError:
-        raise InvalidArgument(f"This server cannot list by the {name} {text!r}: it ends in a tab.") from None
+    if name == "prefix" or (name == "delimiter" and text != "/"):
+        kept = stored_prefix(text)
+    elif name == "key-marker":
+        kept = stored_key(text)
+    elif name == "continuation-token":
+        kept = unquote(text.removeprefix(OWN_SIGN)) if text.startswith(OWN_SIGN) else text
+    elif name in MARKERS and text:
+        kept = _stored_marker(text, prefix, delimiter)
+    else:
+        return part
     return part if kept == text else f"{name}={quote(kept, safe='-_.~')}"
 
 

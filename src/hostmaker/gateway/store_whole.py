@@ -13,7 +13,9 @@ FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"k
 class WholeAnswer:
     """Takes the bytes of one answer, which the relay has found to be HTTP."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "") -> None:
+        """`prefix` is what a list was asked by."""
+        self._prefix = prefix
         self._parser = httptools.HttpResponseParser(self)
         self._fields: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
@@ -24,7 +26,7 @@ class WholeAnswer:
 
     def rewritten(self, keep_alive: bool) -> bytes:
         """Return the answer with its keys as clients name them."""
-        body = plain_answer(b"".join(self._parts))
+        body = plain_answer(b"".join(self._parts), self._prefix)
         status = self._parser.get_status_code()
         lines = [b"HTTP/1.1 %d %b\r\n" % (status, REASONS.get(status, b"Status"))]
         lines += [b"%b: %b\r\n" % field for field in self._fields if field[0].lower() not in FRAMING]

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
+from hostmaker.domain.object_key import plain_key, stored_key, stored_prefix
 from hostmaker.objects.writing import written
 from hostmaker.ports import (
     ObjectDamagedError,
+    ObjectForbiddenError,
+    ObjectKeyError,
     ObjectMissingError,
     ObjectsUnavailableError,
     ObjectTooLargeError,
@@ -38,17 +41,39 @@ PATIENT: RetryConfig = {
     "backoff": {"init_backoff": timedelta(seconds=0.5), "max_backoff": timedelta(seconds=2), "base": 2},
 }
 MD5 = re.compile(r'"?([0-9a-f]{32})"?')  # the ETag of an object that was put in one piece, unless KMS encrypts it
+NO_NAMES = frozenset(("", ".", ".."))  # segments that the client drops or refuses
+CONTROL = re.compile("[\x00-\x1f\x7f]")  # characters that it refuses
 RAISED = (BaseError, FileNotFoundError, PermissionError, ValueError)  # some come as the builtins
 
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """Which S3, and as whom."""
+    """Which S3, and as whom. `takes_paths`: it is SeaweedFS, where keys have the names of `domain.object_key`."""
 
     endpoint_url: str
     access_key_id: str
     secret_access_key: str
     region: str
+    takes_paths: bool = False
+
+    def name_of(self, key: str) -> str:
+        """Return the name of an object there; raises ObjectKeyError for one that the client would change."""
+        name = stored_key(key) if self.takes_paths else key
+        if NO_NAMES.isdisjoint(name.split("/")) and not CONTROL.search(name):
+            return name
+        raise _unreachable(key)
+
+    def start_of(self, prefix: str) -> str:
+        """Return what the names under a directory begin with (empty: in the whole bucket); raises ObjectKeyError."""
+        directory = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
+        start = stored_prefix(directory) if self.takes_paths else directory
+        if not start or (NO_NAMES.isdisjoint(start.removesuffix("/").split("/")) and not CONTROL.search(start)):
+            return start
+        raise _unreachable(prefix)
+
+    def key_of(self, name: str) -> str:
+        """Return the key of an object there."""
+        return plain_key(name) if self.takes_paths else name
 
 
 class S3Objects:
@@ -90,9 +115,9 @@ class S3Objects:
 
     async def _exists(self, store: S3Store, key: str) -> bool:
         if key and not key.endswith("/"):
-            await store.head_async(key)
+            await store.head_async(self._access.name_of(key))
             return True
-        async for page in store.list(key or None, chunk_size=1):
+        async for page in store.list(self._access.start_of(key) or None, chunk_size=1):
             return bool(page)
         return False
 
@@ -103,7 +128,7 @@ class S3Objects:
         """
         try:
             async with asyncio.timeout(self._answer_within_s):
-                found = await obstore.get_async(self._store(bucket), key)
+                found = await obstore.get_async(self._store(bucket), self._access.name_of(key))
                 size = found.meta["size"]
                 if size > most:
                     raise ObjectTooLargeError(f"It has {size} bytes; at most {most} are read.")
@@ -127,7 +152,7 @@ class S3Objects:
     def version(self, bucket: str, key: str) -> ObjectVersion:
         """Give the version that lies at a key; raises ObjectMissingError and ObjectsUnavailableError."""
         try:
-            return _version(obstore.head(self._store(bucket), key))
+            return _version(obstore.head(self._store(bucket), self._access.name_of(key)))
         except RAISED as error:
             raise _translated(error, bucket, key) from error
 
@@ -137,7 +162,7 @@ class S3Objects:
         Raises ObjectMissingError and ObjectsUnavailableError, the content also ObjectDamagedError.
         """
         try:
-            found = obstore.get(self._store(bucket), key)
+            found = obstore.get(self._store(bucket), self._access.name_of(key))
             chunks = iter(found.stream(min_chunk_size=DOWNLOAD_TURN_BYTES))
         except RAISED as error:
             raise _translated(error, bucket, key) from error
@@ -174,10 +199,12 @@ class S3Objects:
         """
         store = self._store(bucket)
         try:
-            listed = [meta for page in obstore.list(store, prefix or None) for meta in page]
-            return sorted(meta["path"] for meta in listed if meta["size"] or _is_object(store, meta["path"]))
+            start = self._access.start_of(prefix)
+            listed = [meta for page in obstore.list(store, start or None) for meta in page]
+            names = [meta["path"] for meta in listed if meta["size"] or _is_object(store, meta["path"])]
         except RAISED as error:
             raise _translated(error, bucket, prefix) from error
+        return sorted(key for key in map(self._access.key_of, names) if not key.endswith("/"))
 
     def _late(self) -> ObjectsUnavailableError:
         return ObjectsUnavailableError(f"The object store does not answer within {self._answer_within_s:g} s.")
@@ -216,6 +243,13 @@ def _is_object(store: S3Store, path: str) -> bool:
     return True
 
 
+def _unreachable(key: str) -> ObjectKeyError:
+    return ObjectKeyError(
+        f"The key {key!r} cannot be read: it has a control character, or (in an S3 of your own) an empty segment, "
+        '"." or "..". Copy the object to a key without.'
+    )
+
+
 def _translated(error: Exception, bucket: str, key: str) -> Exception:
     if _is_missing(error):
         return ObjectMissingError(f"There is no object at s3://{bucket}/{key}.")
@@ -230,4 +264,8 @@ def _is_missing(error: Exception) -> bool:
 
 
 def _unavailable(error: Exception) -> ObjectsUnavailableError:
-    return ObjectsUnavailableError(f"The object store does not answer: {str(error).strip().splitlines()[0][:300]}")
+    said = str(error).strip().splitlines()[0][:300]
+    is_refused = " 401 Unauthorized" in said or " 403 Forbidden" in said  # which lists are not told by their class
+    if is_refused or isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
+        return ObjectForbiddenError(f"The object store refuses the server's access key: {said}")
+    return ObjectsUnavailableError(f"The object store does not answer: {said}")

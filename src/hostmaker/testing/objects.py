@@ -40,7 +40,7 @@ class MemoryObjects:
         """Give a small object, of at most so many bytes."""
         self._answer()
         content = self._buckets.get(bucket, {}).get(key)
-        if content is None or key.endswith("/"):
+        if content is None:
             raise ObjectMissingError(f"There is no object at s3://{bucket}/{key}.")
         if len(content) > most:
             raise ObjectTooLargeError(f"It has {len(content)} bytes; at most {most} are read.")
@@ -50,7 +50,7 @@ class MemoryObjects:
         """Write an object to `path`, giving (bytes so far, bytes in all)."""
         self._answer()
         content = self._buckets.get(bucket, {}).get(key)
-        if content is None or key.endswith("/"):
+        if content is None:
             raise ObjectMissingError(f"There is no object at s3://{bucket}/{key}.")
         with path.open("wb") as file:
             for start in range(0, len(content), self._turn_bytes):
@@ -62,7 +62,7 @@ class MemoryObjects:
         self._answer()
         if bucket not in self._buckets:
             raise ObjectMissingError(f"There is no object at s3://{bucket}/{prefix}.")
-        directory = f"{prefix.rstrip('/')}/" if prefix else ""
+        directory = prefix if prefix.endswith("/") or not prefix else f"{prefix}/"
         return sorted(key for key in self._buckets[bucket] if key.startswith(directory) and not key.endswith("/"))
 
     def _answer(self) -> None:
