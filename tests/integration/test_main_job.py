@@ -159,7 +159,7 @@ def test_lists_tags_and_names(server: Server, endpoint: str) -> None:
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
     with pytest.raises(ClientError, match="Cannot create already existing endpoint"):
         sagemaker.create_endpoint(EndpointName=endpoint.upper(), EndpointConfigName=endpoint)
-    with pytest.raises(ClientError, match="Could not access model data at s3://models/none"):
+    with pytest.raises(ClientError, match="Could not find model data at s3://models/none"):
         image = {"Image": IMAGE, "ModelDataUrl": "s3://models/none"}
         sagemaker.create_model(ModelName="none", ExecutionRoleArn=ROLE, PrimaryContainer=image)
     with pytest.raises(ClientError, match="Could not find model"):

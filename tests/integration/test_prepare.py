@@ -301,7 +301,7 @@ def test_a_missing_object(tmp_path: Path, store: Store) -> None:
     assert failure.cause == (
         'Failed to download model data for container "container_1" from URL: "s3://b/absent.tar.gz". Please ensure '
         "that there is an object located at the URL and that the role passed to CreateModel has permissions to "
-        "download the model. There is no object at s3://b/absent.tar.gz."
+        "download the object. There is no object at s3://b/absent.tar.gz."
     )
 
 
@@ -309,7 +309,7 @@ def test_a_hostile_archive(tmp_path: Path, store: Store) -> None:
     store.objects["/b/m.tar.gz"] = archive(**{"../evil": b"x"})
     child = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz"))
     assert "The archive is refused: '../evil' leads out of the model directory." in child.failure().cause
-    assert "[hostmaker] cannot be prepared: Failed to download" in child.log
+    assert "[hostmaker] cannot be prepared: Failed to extract model data archive" in child.log
     assert not (tmp_path / "evil").exists()
 
 

@@ -20,7 +20,13 @@ from hostmaker.domain.errors import ApiError, InternalFailure, ValidationExcepti
 from hostmaker.domain.fleet import Unknown
 from hostmaker.domain.model import Channel, Container, DataLayout, ModelData
 from hostmaker.kit.codec import decode, encode
-from hostmaker.ports import CallContext, ObjectMissingError, ObjectsUnavailableError, ObjectTooLargeError
+from hostmaker.ports import (
+    CallContext,
+    ObjectForbiddenError,
+    ObjectMissingError,
+    ObjectsUnavailableError,
+    ObjectTooLargeError,
+)
 from hostmaker.testing.alarms import FakeAlarms
 from hostmaker.testing.explainer_specs import MemoryExplainerSpecs
 from hostmaker.testing.store import MemoryStore
@@ -197,19 +203,30 @@ def test_a_missing_model(api: Api, operation: str) -> None:
     assert api.refusal(operation, ModelName="None") == f'Could not find model "{PREFIX}:model/none".'
 
 
-def test_model_data_that_is_not_there(api: Api) -> None:
-    container = {"Image": "img:1", "ModelDataUrl": "s3://b/gone.tar.gz"}
+def test_model_data_that_may_not_be_read(api: Api) -> None:
+    def refuse() -> None:
+        raise ObjectForbiddenError("The object store refuses the server's access key: AccessDenied")
+
+    api.objects.during = refuse
+    container = {"Image": "img:1", "ModelDataUrl": "s3://b/m.tar.gz"}
     message = api.refusal("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     assert message == (
-        f'Could not access model data at s3://b/gone.tar.gz. Please ensure that the role "{ROLE}" exists and that its '
+        f'Could not access model data at s3://b/m.tar.gz. Please ensure that the role "{ROLE}" exists and that its '
         'trust relationship policy allows the action "sts:AssumeRole" for the service principal '
         '"sagemaker.amazonaws.com". Also ensure that the role has "s3:GetObject" permissions and that the object is '
-        "located in us-east-1."
+        "located in us-east-1. If your Model uses multiple models or uncompressed models, please ensure that the role "
+        'has "s3:ListBucket" permission.'
     )
     message = api.refusal("CreateModel", ModelName="m", PrimaryContainer=container)
     assert message == (
-        "Could not access model data at s3://b/gone.tar.gz. Please ensure that the object is located in us-east-1."
+        "Could not access model data at s3://b/m.tar.gz. Please ensure that the object is located in us-east-1."
     )
+
+
+def test_model_data_that_is_not_there(api: Api) -> None:
+    container = {"Image": "img:1", "ModelDataUrl": "s3://b/gone.tar.gz"}
+    message = api.refusal("CreateModel", ModelName="m", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    assert message == "Could not find model data at s3://b/gone.tar.gz."
     assert api("ListModels") == {"Models": []}
 
 
@@ -277,9 +294,9 @@ def test_models_that_were_stored_before_there_were_channels() -> None:
         ([("c", "s3://b/m.tar.gz"), ("c", "s3://b/m.tar.gz")], 'AdditionalModelDataSources has ChannelName "c" twice.'),
         ([("..", "s3://b/m.tar.gz")], 'ChannelName ".." of AdditionalModelDataSources cannot name a directory.'),
         ([(".", "s3://b/m.tar.gz")], 'ChannelName "." of'),
-        ([("c", "s3://b/m.tar.gz"), ("d", "s3://b/gone.tar.gz")], "Could not access model data at s3://b/gone.tar.gz."),
+        ([("c", "s3://b/m.tar.gz"), ("d", "s3://b/gone.tar.gz")], "Could not find model data at s3://b/gone.tar.gz."),
         ([("c", "https://x/y")], 'Could not read "https://x/y" as a'),
-        ([("c", "s3://b/")], "Could not access model data at s3://b/."),
+        ([("c", "s3://b/")], "Could not find model data at s3://b/."),
     ],
 )
 def test_additional_data_that_is_refused(api: Api, channels: list[tuple[str, str]], start: str) -> None:
@@ -306,8 +323,8 @@ def test_additional_data_that_is_refused(api: Api, channels: list[tuple[str, str
         ({"PrimaryContainer": {"Image": "i", "ModelDataSource": {}}}, "ModelDataSource must have an S3DataSource."),
         ({"PrimaryContainer": s3_source("s3://b/d/", "S3Prefix", "Gzip")}, "S3DataType S3Prefix with CompressionType"),
         ({"PrimaryContainer": s3_source("s3://b/d", "S3Prefix", "None")}, 'S3Uri "s3://b/d" of S3DataType S3Prefix'),
-        ({"PrimaryContainer": s3_source("s3://b/d/", "S3Prefix", "None")}, "Could not access model data at s3://b/d/."),
-        ({"PrimaryContainer": {"Image": "i", "ModelDataUrl": "s3://b/"}}, "Could not access model data at s3://b/."),
+        ({"PrimaryContainer": s3_source("s3://b/d/", "S3Prefix", "None")}, "Could not find model data at s3://b/d/."),
+        ({"PrimaryContainer": {"Image": "i", "ModelDataUrl": "s3://b/"}}, "Could not find model data at s3://b/."),
         ({"PrimaryContainer": {"Image": "i", "ModelDataUrl": "https://x/y"}}, 'Could not read "https://x/y" as a'),
         ({"PrimaryContainer": {"Image": "i"}, "EnableNetworkIsolation": True}, "EnableNetworkIsolation is not"),
     ],
@@ -709,8 +726,8 @@ def test_fifty_tags_are_the_most(tagged: Api) -> None:
 def test_reserved_and_repeated_keys_are_refused_everywhere(tagged: Api) -> None:
     tagged.config()
     for tags, message in [
-        (pairs("aws:x"), 'Tag key "aws:x" is not allowed: keys that begin with "aws:" are reserved.'),
-        (pairs("AWS:x"), 'Tag key "AWS:x" is not allowed: keys that begin with "aws:" are reserved.'),
+        (pairs("aws:x"), "System prefix 'aws:' reserved for AWS usage in tag key: aws:x"),
+        (pairs("AWS:x"), "System prefix 'aws:' reserved for AWS usage in tag key: AWS:x"),
         (pairs("x", "y", "x"), 'Duplicate tag keys found: "x".'),
     ]:
         container = {"Image": "i"}
@@ -722,6 +739,12 @@ def test_reserved_and_repeated_keys_are_refused_everywhere(tagged: Api) -> None:
             == message
         )
         assert tagged.refusal("CreateEndpoint", EndpointName="n", EndpointConfigName="Fraud", Tags=tags) == message
+
+
+def test_reserved_keys_are_not_deleted_and_nothing_beside_them(tagged: Api) -> None:
+    message = tagged.refusal("DeleteTags", ResourceArn=ARN, TagKeys=["a", "aws:cloudformation:stack-name"])
+    assert message == "System prefix 'aws:' reserved for AWS usage in tag key: aws:cloudformation:stack-name"
+    assert tagged("ListTags", ResourceArn=ARN)["Tags"] == [{"Key": "a", "Value": "1"}]
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +16,15 @@ import pytest
 from hostmaker.domain.errors import ValidationException
 from hostmaker.domain.model import DataLayout, ModelData
 from hostmaker.fleet.model_data import DataError, fetch
-from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectDamagedError, ObjectForbiddenError, ObjectMissingError, ObjectsUnavailableError
 
 AWS_MISSING = (
     'Failed to download model data for container "container_1" from URL: "{}". Please ensure that there is an '
-    "object located at the URL and that the role passed to CreateModel has permissions to download the model."
+    "object located at the URL and that the role passed to CreateModel has permissions to download the object."
+)
+AWS_NOT_EXTRACTED = (
+    'Failed to extract model data archive for container "container_1" from URL "{}". Please ensure that the object '
+    "located at the URL is a valid tar.gz archive."
 )
 
 
@@ -54,6 +60,13 @@ def archive(**members: bytes) -> bytes:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             target.addfile(info, io.BytesIO(content))
+    return body.getvalue()
+
+
+def zipped() -> bytes:
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as target:
+        target.writestr("model", b"x")
     return body.getvalue()
 
 
@@ -141,8 +154,49 @@ def test_an_object_must_be_one(tmp_path: Path) -> None:
 def test_a_refused_archive_names_the_member(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"The archive is refused: '\.\./evil' leads out") as caught:
         fetched(tmp_path, Memory({"m.tar.gz": archive(**{"../evil": b"x"})}), "s3://b/m.tar.gz", DataLayout.GZIP)
-    assert str(caught.value).startswith("Failed to download model data for container")
+    assert str(caught.value).startswith(AWS_NOT_EXTRACTED.format("s3://b/m.tar.gz"))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "the object is empty. Pack"),
+        (zipped(), "the object is a zip archive, not a gzip file. Pack the files with tar -czf."),
+        (gzip.decompress(archive(model=b"x")), "the object is a tar archive that is not compressed. Compress it"),
+        (b"<html>Not Found</html>", "a page in HTML or XML"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"\x00" * 600, "it begins with the bytes 00 00 00 00 00 00 00 00"),
+        (archive(model=b"x" * 9999)[:60], "not a whole .tar.gz"),
+        (gzip.compress(b"no tar"), "not a whole .tar.gz"),
+    ],
+)
+def test_what_is_no_tar_gz_is_named(tmp_path: Path, content: bytes, says: str) -> None:
+    with pytest.raises(DataError) as caught:
+        fetched(tmp_path, Memory({"m.tar.gz": content}), "s3://b/m.tar.gz", DataLayout.GZIP)
+    sentence = AWS_NOT_EXTRACTED.format("s3://b/m.tar.gz")
+    assert str(caught.value).startswith(f"{sentence} The archive is refused: the ")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["m/..", "m/.", "..", "m/a\0"])
+def test_an_object_whose_key_ends_in_no_name(tmp_path: Path, key: str) -> None:
+    with pytest.raises(DataError, match="does not name a file below"):
+        fetched(tmp_path, Memory({key: b"x"}), f"s3://b/{key}", DataLayout.OBJECT)
+
+
+def test_a_store_that_refuses(tmp_path: Path) -> None:
+    class Refusing(Memory):
+        def download(
+            self, bucket: str, key: str, path: Path, *, is_borrowed: bool = False
+        ) -> Iterator[tuple[int, int]]:
+            raise ObjectForbiddenError("The object store refuses the server's access key: AccessDenied")
+
+    with pytest.raises(DataError) as caught:
+        fetched(tmp_path, Refusing({}), "s3://b/m", DataLayout.OBJECT)
+    assert str(caught.value) == AWS_MISSING.format("s3://b/m") + (
+        " The object store refuses the server's access key: AccessDenied"
+    )
 
 
 def test_a_store_that_is_away(tmp_path: Path) -> None:

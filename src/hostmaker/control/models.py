@@ -14,7 +14,14 @@ from hostmaker.domain.location import parse_location
 from hostmaker.domain.model import Channel, Container, DataLayout, Model, ModelData
 from hostmaker.domain.names import arn
 from hostmaker.kit.json_value import Json
-from hostmaker.ports import CallContext, NameTakenError, ObjectsUnavailableError, Output
+from hostmaker.ports import (
+    CallContext,
+    NameTakenError,
+    ObjectForbiddenError,
+    ObjectKeyError,
+    ObjectsUnavailableError,
+    Output,
+)
 from hostmaker.wire.members import check_members
 
 
@@ -74,25 +81,35 @@ class Models:
         if data.layout is DataLayout.PREFIX and key and not key.endswith("/"):
             raise ValidationException(f'S3Uri "{data.uri}" of S3DataType S3Prefix must end with "/".')
         if data.layout is not DataLayout.PREFIX and (not key or key.endswith("/")):
-            raise ValidationException(_no_access(data.uri, role, region))  # a prefix is no object
+            raise ValidationException(_not_found(data.uri))  # a prefix is no object
         try:
             found = await is_there(self._services.objects, data)
+        except ObjectForbiddenError as error:
+            raise ValidationException(_no_access(data.uri, role, region)) from error
+        except ObjectKeyError as error:
+            raise ValidationException(f"Could not access model data at {data.uri}. {error}") from error
         except ObjectsUnavailableError as error:
             raise InternalFailure(f"Request to service failed. {error}") from error
         if not found:
-            raise ValidationException(_no_access(data.uri, role, region))
+            raise ValidationException(_not_found(data.uri))
+
+
+def _not_found(uri: str) -> str:
+    """Return the service's sentence for model data that is not there."""
+    return f"Could not find model data at {uri}."
 
 
 def _no_access(uri: str, role: Json, region: str) -> str:
-    """Give the service's sentences for model data that is not there; those about a role only when one was named."""
+    """Return the service's sentences for model data that may not be read; those about a role only when one is named."""
     ensure = (
         f'Please ensure that the role "{role}" exists and that its trust relationship policy allows the action '
         '"sts:AssumeRole" for the service principal "sagemaker.amazonaws.com". Also ensure that the role has '
-        '"s3:GetObject" permissions and that the object is located in'
+        f'"s3:GetObject" permissions and that the object is located in {region}. If your Model uses multiple models or '
+        'uncompressed models, please ensure that the role has "s3:ListBucket" permission.'
         if role
-        else "Please ensure that the object is located in"
+        else f"Please ensure that the object is located in {region}."
     )
-    return f"Could not access model data at {uri}. {ensure} {region}."
+    return f"Could not access model data at {uri}. {ensure}"
 
 
 def _container(request: Mapping[str, Json]) -> Container:

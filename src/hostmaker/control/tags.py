@@ -36,9 +36,11 @@ class Tags:
         return {"Tags": _shown(self._find(request)[1])}
 
     def delete(self, ctx: CallContext, request: dict[str, Json]) -> Output:
-        """DeleteTags: keys that are not there are no error."""
+        """DeleteTags: keys that are not there are no error; with a reserved one, none is deleted."""
         arn, _ = self._find(request)
-        self._store.delete_tags(arn, [str(key) for key in cast(Sequence[Json], request["TagKeys"])])
+        keys = [str(key) for key in cast(Sequence[Json], request["TagKeys"])]
+        _check_reserved(keys)
+        self._store.delete_tags(arn, keys)
         return {}
 
     def _find(self, request: Mapping[str, Json]) -> tuple[str, dict[str, str]]:
@@ -56,14 +58,19 @@ def read_tags(sent: Json) -> list[tuple[str, str]]:
     """Read a Tags member; raises ValidationException for reserved or repeated keys, and for too many."""
     items = cast(Sequence[Mapping[str, str]], sent or ())
     tags = [(item["Key"], item["Value"]) for item in items]
-    for key, _ in tags:
-        if key.lower().startswith("aws:"):
-            raise ValidationException(f'Tag key "{key}" is not allowed: keys that begin with "aws:" are reserved.')
     keys = [key for key, _ in tags]
+    _check_reserved(keys)
     if repeated := [key for key in keys if keys.count(key) > 1]:
         raise ValidationException(f'Duplicate tag keys found: "{repeated[0]}".')
     _check_number(dict(tags))
     return tags
+
+
+def _check_reserved(keys: Sequence[str]) -> None:
+    """Refuse keys of AWS's own, in any case, with the service's sentence."""
+    for key in keys:
+        if key.lower().startswith("aws:"):
+            raise ValidationException(f"System prefix 'aws:' reserved for AWS usage in tag key: {key}")
 
 
 def _check_number(tags: Mapping[str, str]) -> None:

@@ -13,8 +13,9 @@ from typing import Generic, Protocol, TypeVar, assert_never
 
 from hostmaker.domain.location import parse_location
 from hostmaker.domain.model import DataLayout, ModelData
+from hostmaker.fleet.archive_kind import HEAD_BYTES, refusal_of
 from hostmaker.fleet.extract import ExtractionError, extract
-from hostmaker.ports import ObjectDamagedError, ObjectMissingError, ObjectsUnavailableError
+from hostmaker.ports import ObjectDamagedError, ObjectForbiddenError, ObjectMissingError, ObjectsUnavailableError
 
 SAY_EVERY_S = 5.0
 T = TypeVar("T")
@@ -66,7 +67,7 @@ def fetch(
                 job.fetch_prefix(location.key, target)
             case _:
                 assert_never(data.layout)
-    except (ObjectMissingError, _NothingThere) as error:
+    except (ObjectMissingError, ObjectForbiddenError, _NothingThere) as error:
         raise DataError(f"{_failed(data.uri)} {ENSURE} {error}") from error
     except TimeoutError as error:
         advice = "Raise ModelDataDownloadTimeoutInSeconds, the time to download and extract."
@@ -74,19 +75,26 @@ def fetch(
     except (_RefusedError, ObjectsUnavailableError, ObjectDamagedError) as error:
         raise DataError(f"{_failed(data.uri)} {error}") from error
     except ExtractionError as error:
-        raise DataError(f"{_failed(data.uri)} The archive is refused: {error}.") from error
+        raise DataError(f"{_not_extracted(data.uri)} The archive is refused: {error}.") from error
     except OSError as error:
         raise DataError(f"{_failed(data.uri)} Writing it failed: {error.strerror or error}.") from error
 
 
 ENSURE = (
     "Please ensure that there is an object located at the URL and that the role passed to CreateModel has permissions "
-    "to download the model."
+    "to download the object."
 )
 
 
 def _failed(uri: str) -> str:
     return f'Failed to download model data for container "container_1" from URL: "{uri}".'
+
+
+def _not_extracted(uri: str) -> str:
+    return (
+        f'Failed to extract model data archive for container "container_1" from URL "{uri}". Please ensure that the '
+        "object located at the URL is a valid tar.gz archive."
+    )
 
 
 class _NothingThere(Exception):
@@ -111,15 +119,19 @@ class _Job:
         try:
             self._download(key, archive, is_borrowed=True)
             began = time.monotonic()
+            _check_kind(archive)
             extract(archive, target, limit_s=max(0.1, self.deadline - began))
             self.say(f"model data: extracted in {time.monotonic() - began:.2f} s")
         finally:
             archive.unlink(missing_ok=True)
 
     def fetch_object(self, key: str, target: Path) -> None:
-        if not key or key.endswith("/"):
+        name = key.rpartition("/")[2]
+        if not name:
             raise _RefusedError("S3DataType S3Object needs the URI of one object, not a prefix.")
-        self._download(key, target / PurePosixPath(key).name)
+        if name in (".", "..") or "\0" in name:
+            raise _RefusedError(f"The key {key!r} does not name a file below the model directory.")
+        self._download(key, target / name)
 
     def fetch_prefix(self, prefix: str, target: Path) -> None:
         if prefix and not prefix.endswith("/"):
@@ -160,6 +172,14 @@ def _file_names(keys: list[str], prefix: str) -> dict[str, PurePosixPath]:
         if above is not None:
             raise _RefusedError(f"The key {above!r} is a file where {key!r} needs a directory.")
     return files
+
+
+def _check_kind(archive: Path) -> None:
+    """Raise ExtractionError for what is no gzip file, saying what it is."""
+    with archive.open("rb") as file:
+        refusal = refusal_of(file.read(HEAD_BYTES))
+    if refusal is not None:
+        raise ExtractionError(refusal)
 
 
 def _check_room(path: Path, more: int) -> None:

@@ -16,6 +16,8 @@ SENTENCES = {
     "error. Please retry using a different ML instance type.",
 }
 
+NOT_EXTRACTED = "Failed to extract model data archive"  # the other of the service's sentences about model data
+
 
 def failure_reason(variant: str, failure: InstanceFailure) -> str:
     """Give the FailureReason for an instance of `variant`: at most 1,024 characters, the last log lines kept.
@@ -23,7 +25,7 @@ def failure_reason(variant: str, failure: InstanceFailure) -> str:
     Source: sentences as clients have seen them from the service.
     """
     sentence = SENTENCES[failure.kind].format(variant=variant)
-    told = failure.cause if failure.cause.startswith(sentence) else f"{sentence} {failure.cause}"
+    told = failure.cause if failure.cause.startswith((sentence, NOT_EXTRACTED)) else f"{sentence} {failure.cause}"
     if not failure.log_tail:
         return cut(told)
     head = f"{told} Last log lines: "
