@@ -13,6 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from urllib3.filepost import encode_multipart_formdata
 
 from .conftest import Server
 
@@ -181,6 +182,7 @@ def test_every_call_that_names_a_key(s3: Any) -> None:
     assert s3.list_parts(**named)["Key"] == key
     done = s3.complete_multipart_upload(**named, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
     assert done["Key"] == key
+    assert done["Location"].endswith("/calls/d//e/./f")
     assert s3.get_object(Bucket="calls", Key=key, Range="bytes=3-")["Body"].read() == b"parts"
     given_up = s3.create_multipart_upload(Bucket="calls", Key="d//never")["UploadId"]
     s3.abort_multipart_upload(Bucket="calls", Key="d//never", UploadId=given_up)
@@ -202,10 +204,46 @@ def test_every_call_that_names_a_key(s3: Any) -> None:
 
     s3.put_object(Bucket="calls", Key="kms//1", Body=b"kms", ServerSideEncryption="aws:kms")
     assert s3.get_object(Bucket="calls", Key="kms//1")["Body"].read() == b"kms"
+    for source, code in (("calls/none", "NoSuchKey"), ("calls", "InvalidArgument"), ("calls/", "InvalidArgument")):
+        with pytest.raises(ClientError, match=code):
+            s3.copy_object(Bucket="calls", Key="copy/3", CopySource=source)
     with pytest.raises(ClientError) as missing:
         s3.get_object(Bucket="calls", Key="none//1")
     assert missing.value.response["Error"]["Code"] == "NoSuchKey"
     assert "!" not in str(missing.value.response["Error"])
+
+
+def test_versions_of_hostile_keys(s3: Any) -> None:
+    s3.create_bucket(Bucket="versions")
+    s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a//b", "a//b", "a", "a/"):
+        s3.put_object(Bucket="versions", Key=key, Body=key.encode())
+    versions = s3.list_object_versions(Bucket="versions")["Versions"]
+    assert sorted(each["Key"] for each in versions) == ["a", "a/", "a//b", "a//b"]
+    for each in versions:
+        named = {"Bucket": "versions", "Key": each["Key"], "VersionId": each["VersionId"]}
+        assert s3.get_object(**named)["Body"].read() == each["Key"].encode()
+    s3.delete_object(Bucket="versions", Key="a//b")
+    assert listed(s3, "versions")[0] == ["a", "a/"]
+
+
+@pytest.mark.parametrize(
+    ("key", "refused"), [("form/1", False), ("form//1", True), ("f/${filename}", False), ("f//${filename}", True)]
+)
+def test_a_form_uploads_to_its_key_or_not_at_all(s3: Any, key: str, refused: bool) -> None:
+    made = s3.generate_presigned_post("calls", key)
+    files = {**{name: (None, value) for name, value in made["fields"].items()}, "file": ("1", b"by form" * 50_000)}
+    body, kind = encode_multipart_formdata(files)
+    sent = urllib.request.Request(made["url"], body, {"Content-Type": kind}, method="POST")
+    if refused:
+        with pytest.raises(urllib.error.HTTPError, match="501"):
+            urllib.request.urlopen(sent)
+        assert "form//1" not in listed(s3, "calls", Prefix="f")[0]
+    else:
+        with urllib.request.urlopen(sent) as answer:
+            assert answer.status == 204
+        uploaded = key.replace("${filename}", "1")
+        assert s3.get_object(Bucket="calls", Key=uploaded)["Body"].read() == b"by form" * 50_000
 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote, unquote, unquote_plus
 from xml.sax.saxutils import escape
 
 from hostmaker.domain.object_key import MARK, plain_key
@@ -21,6 +21,7 @@ ROWS = re.compile(rb"<(?:Contents|CommonPrefixes)>.*</(?:Contents|CommonPrefixes
 OF_ROW = re.compile(rb"<(?:Key|Prefix)>([^<]*)</")
 BEHIND = re.compile(rb"<(Marker|StartAfter)>([^<]+)/</")  # `store_keys` adds the slash
 NEXT = re.compile(rb"<NextMarker>[^<]*</")
+URL = re.compile(rb"(https?://[^/]+/)(.*)", re.DOTALL)
 END = re.compile(rb"<(NextMarker|NextContinuationToken)>([^<]*)</")
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 REPLACED = "\ufffd"
@@ -102,6 +103,8 @@ def _named(part: bytes, is_quoted: bool, comes_quoted: bool) -> bytes:
     """Return a part of a document with its keys as clients name them, percent-encoded where they are to be."""
 
     def plain(found: re.Match[bytes]) -> bytes:
+        if found[1] == b"Location":
+            return b"<Location>%b</" % _plain_url(found[2])
         kept = _read(found[2], comes_quoted)
         text = plain_key(kept)
         if text == kept and is_quoted == comes_quoted:
@@ -110,6 +113,16 @@ def _named(part: bytes, is_quoted: bool, comes_quoted: bool) -> bytes:
 
     write = _quoted if is_quoted else _escaped
     return NAMED.sub(plain, part)
+
+
+def _plain_url(url: bytes) -> bytes:
+    """Return the address of an object, percent-encoded as it comes."""
+    found = URL.fullmatch(url)
+    if found is None:
+        return url
+    kept = unquote(found[2].decode(errors="replace"))
+    plain = plain_key(kept)
+    return url if plain == kept else found[1] + _quoted(plain).encode()
 
 
 def _read(text: bytes, is_quoted: bool) -> str:

@@ -10,6 +10,7 @@ from hostmaker.gateway.request import Request
 from hostmaker.gateway.store_deletion import MAX_BODY_BYTES, Deletion
 from hostmaker.gateway.store_encryption import without_kms
 from hostmaker.gateway.store_errors import EntityTooLarge, SlowDown
+from hostmaker.gateway.store_form import Form, is_form
 from hostmaker.gateway.store_keys import Place, is_deletion, names_keys, parameters, place_of, with_stored_keys
 from hostmaker.gateway.store_relay import StoreRelay
 from hostmaker.gateway.store_session import by_store_key
@@ -28,7 +29,7 @@ FAILED = (b"HTTP/1.1 4", b"HTTP/1.1 5")
 class StoreCall:
     """One request on its way to the store, while it is read."""
 
-    __slots__ = ("_deletion", "_held", "_is_changed", "_relay", "_request", "_shared", "_turns", "_whole")
+    __slots__ = ("_deletion", "_form", "_held", "_is_changed", "_relay", "_request", "_shared", "_turns", "_whole")
 
     def __init__(self, turns: Turns, shared: Shared, request: Request) -> None:
         self._turns = turns
@@ -36,6 +37,7 @@ class StoreCall:
         self._request = request
         self._relay: StoreRelay | None = None
         self._deletion: Deletion | None = None
+        self._form: Form | None = None
         self._whole: WholeAnswer | None = None
         self._is_changed = False
         self._held = 0
@@ -48,6 +50,8 @@ class StoreCall:
         except ApiError:
             self._let_go()
             raise
+        if self._request.is_through:  # it had to wait for its turn, and has no body
+            self.end()
 
     def _start(self) -> None:
         request = self._request
@@ -61,8 +65,11 @@ class StoreCall:
         place = place_of(asked)
         if names_keys(asked, place):
             self._whole = WholeAnswer(parameters(place.query).get("prefix", ""))
-        if is_deletion(asked, place) and not request.is_through:
+        if is_deletion(asked, place):
             self._deletion = Deletion(asked, sent)
+            return
+        if is_form(asked, place):
+            self._form = Form(sent)
             return
         self._begin(self._kept(asked, sent, place), request.is_chunked)
 
@@ -81,13 +88,13 @@ class StoreCall:
             relay = self._turns.relay = StoreRelay(self._shared.store_address)
         self._relay = relay
         relay.begin(self, sent.method, sent.target, sent.fields, is_chunked)
-        if self._request.is_through and self._deletion is None:  # it had to wait for its turn, and has no body
-            relay.end()
 
     def body(self, part: bytes) -> None:
         """Pass a piece of the body on."""
         if self._deletion is not None:
             self._keep(self._deletion, part)
+        elif self._form is not None:
+            self._read(self._form, part)
         elif self._relay is not None:
             self._relay.body(part)
 
@@ -95,6 +102,8 @@ class StoreCall:
         """The body is through."""
         if self._deletion is not None:
             self._send(self._deletion)
+        elif self._form is not None:
+            self._read(self._form, b"", is_end=True)
         elif self._relay is not None:
             self._relay.end()
 
@@ -123,8 +132,27 @@ class StoreCall:
                 self._relay.body(part)
             self._relay.end()
 
+    # Forms, whose bodies name a key
+
+    def _read(self, form: Form, part: bytes, is_end: bool = False) -> None:
+        form.parts.append(part)
+        try:
+            self._hold(len(part))
+            if not form.is_known(is_end):
+                return
+        except ApiError as error:
+            self._refuse(error)
+            return
+        self._form = None
+        self._begin(form.sent, self._request.is_chunked)
+        if self._relay is not None:
+            for each in filter(None, form.parts):
+                self._relay.body(each)
+            if is_end:
+                self._relay.end()
+
     def _refuse(self, error: ApiError) -> None:
-        self._deletion = None
+        self._deletion = self._form = None
         self.cancel()
         self._turns.answer_error(error)
 

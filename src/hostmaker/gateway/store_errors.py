@@ -17,6 +17,12 @@ class InvalidURI(ApiError):
     code, status = "InvalidURI", 400
 
 
+class InvalidArgument(ApiError):
+    """A header or a parameter that has no meaning."""
+
+    code, status = "InvalidArgument", 400
+
+
 class MalformedXML(ApiError):
     """A body that is not the document of its operation."""
 

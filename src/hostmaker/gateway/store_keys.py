@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, unquote_plus, unquote_to_bytes
 
 from hostmaker.domain.object_key import stored_key, stored_prefix
-from hostmaker.gateway.store_errors import InvalidURI, NotImplementedHere
+from hostmaker.gateway.store_errors import InvalidArgument, InvalidURI, NotImplementedHere
 from hostmaker.ports import RequestHead
 
 SOURCES = frozenset((b"x-amz-copy-source", b"x-amz-rename-source"))
@@ -111,12 +111,12 @@ def _stored_marker(marker: str, prefix: str, delimiter: str) -> str:
 
 
 def _stored_source(value: bytes) -> bytes:
-    """Return the header that names what to copy: [/]BUCKET/KEY[?versionId=ID], percent-encoded."""
+    """Return the header that names what to copy: [/]BUCKET/KEY[?versionId=ID], percent-encoded, slashes or not."""
     source, mark, version = value.decode("latin-1").partition("?")
-    lead = "/" if source.startswith("/") else ""
-    bucket, slash, quoted = source.removeprefix("/").partition("/")
-    key = _text(quoted)
+    bucket, slash, key = _text(source).removeprefix("/").partition("/")
+    if not key:  # the store would copy a directory, as an empty object
+        raise InvalidArgument("Invalid copy source object key: it is BUCKET/KEY, percent-encoded.")
     kept = stored_key(key)
     if kept == key:
         return value
-    return f"{lead}{bucket}{slash}{quote(kept, safe='/-_.~')}{mark}{version}".encode("latin-1")
+    return f"{quote(bucket)}{slash}{quote(kept, safe='/-_.~')}{mark}{version}".encode("latin-1")
