@@ -19,6 +19,7 @@ from hostmaker.objects.ports import ADDRESS, choose_ports
 LOG_FLAGS = ("-v=0", "-alsologtostderr=false", "-stderrthreshold=ERROR", "-log_max_size_mb=4", "-log_max_files=2")
 SOCKETS = Path("/tmp")  # noqa: S108 - where it puts its sockets; it asks nobody
 FOREIGN = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "S3_BUCKET", "S3_TABLE_BUCKET", "S3_EXTERNAL_URL")
+VOLUME_MB = 64  # every bucket takes at least a volume's place of the free disk; of its own it would be 1024
 
 
 class NoSeaweedFSError(Exception):
@@ -58,6 +59,7 @@ def store_command(data_dir: Path, run_dir: Path, access_key_id: str, secret_acce
         "ip": ADDRESS,
         "ip.bind": ADDRESS,
         "master.telemetry": "false",
+        "master.volumeSizeLimitMB": str(VOLUME_MB),
         "admin.ui": "false",
         "webdav": "false",
         "s3.autoCreateBucket": "false",
