@@ -79,7 +79,9 @@ def test_model_data_that_has_gone(server: Server) -> None:
 
 def test_a_hostile_archive(server: Server) -> None:
     server.create("hostile", files={"../../outside": "x"})
-    assert "leads out of the model directory" in failure_of(server, "hostile")
+    reason = failure_of(server, "hostile")
+    assert reason.startswith('Failed to extract model data archive for container "container_1" from URL "s3://')
+    assert "leads out of the model directory" in reason
 
 
 def test_requirements_that_do_not_exist(server: Server) -> None:

@@ -302,3 +302,24 @@ def test_what_cannot_be_changed_is_refused_by_name(s3: Any, server: Server) -> N
     nobody = server.client("s3", aws_access_key_id="AKIANOBODY")
     with pytest.raises(ClientError, match="InvalidAccessKeyId"):
         nobody.delete_objects(Bucket="calls", Delete={"Objects": [{"Key": "a//b"}]})
+
+
+def test_model_data_and_code_at_hostile_keys_are_served(s3: Any, server: Server) -> None:
+    """`code_location` with its slash makes such keys; `odd/model.tar.gz` is another object."""
+    script = "def model_fn(d):\n    return 1\ndef transform_fn(m, b, c, a):\n    return '%s', 'text/plain'\n"
+    server.upload("odd/model.tar.gz", {"code/inference.py": script % "another"})
+    url = server.upload("odd//./model.tar.gz", {"weights": "x"})
+    code = server.upload("code//odd\\source.tar.gz", {"inference.py": script % "right"})
+    for key in ("parts//a", "parts//b/c", "parts/d"):
+        s3.put_object(Bucket="models", Key=key, Body=b"x")
+    parts = {"S3Uri": "s3://models/parts//", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    container = {
+        "ModelDataUrl": url,
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py", "SAGEMAKER_SUBMIT_DIRECTORY": code},
+        "AdditionalModelDataSources": [{"ChannelName": "parts", "S3DataSource": parts}],
+    }
+    server.create("odd-keys", container=container)
+    assert server.wait_while("odd-keys", "Creating")["EndpointStatus"] == "InService"
+    answer = server.client("sagemaker-runtime").invoke_endpoint(EndpointName="odd-keys", Body=b"1")
+    assert answer["Body"].read() == b"right"
+    server.client("sagemaker").delete_endpoint(EndpointName="odd-keys")

@@ -21,6 +21,7 @@ ROWS = re.compile(rb"<(?:Contents|CommonPrefixes)>.*</(?:Contents|CommonPrefixes
 OF_ROW = re.compile(rb"<(?:Key|Prefix)>([^<]*)</")
 BEHIND = re.compile(rb"<(Marker|StartAfter)>([^<]+)/</")  # `store_keys` adds the slash
 NEXT = re.compile(rb"<NextMarker>[^<]*</")
+SIGNS = (b"!", b"%21", b"\xef\x80", b"\xef\x81", b"%EF%80", b"%EF%81")  # of a name that is not its key
 URL = re.compile(rb"(https?://[^/]+/)(.*)", re.DOTALL)
 END = re.compile(rb"<(NextMarker|NextContinuationToken)>([^<]*)</")
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -111,6 +112,8 @@ def _named(part: bytes, is_quoted: bool, comes_quoted: bool) -> bytes:
             return found[0]
         return b"<%b>%b</" % (found[1], write(text).encode())
 
+    if is_quoted == comes_quoted and not any(sign in part for sign in SIGNS):
+        return part
     write = _quoted if is_quoted else _escaped
     return NAMED.sub(plain, part)
 
@@ -126,7 +129,8 @@ def _plain_url(url: bytes) -> bytes:
 
 
 def _read(text: bytes, is_quoted: bool) -> str:
-    said = html.unescape(text.decode(errors="replace"))
+    said = text.decode(errors="replace")
+    said = html.unescape(said) if "&" in said else said
     return unquote_plus(said) if is_quoted else said
 
 
