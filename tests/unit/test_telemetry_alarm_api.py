@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hostmaker.domain.errors import ApiError, ValidationError
 from hostmaker.domain.metric import Series, Summary, of_value
 from hostmaker.kit.database import migrate
+from hostmaker.kit.steps import Steps
 from hostmaker.ports import CallContext
 from hostmaker.telemetry.alarm_api import AlarmOperations
 from hostmaker.telemetry.alarm_engine import AlarmEngine
@@ -78,7 +79,8 @@ class Metrics:
 
     def windows(
         self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
-    ) -> list[Summary | None]:
+    ) -> Steps[list[Summary | None]]:
+        yield
         return [of_value(1.0, length_s // step_s) for _ in starts]
 
 

@@ -25,6 +25,7 @@ from hostmaker.domain.alarm import (
 )
 from hostmaker.domain.metric import Bucket, Datum, Series, Summary, merge, of_value
 from hostmaker.kit.database import migrate
+from hostmaker.kit.steps import Steps
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.alarm_engine import HISTORY_KEPT_S, AlarmEngine
 from hostmaker.telemetry.alarm_family import CircleError
@@ -63,8 +64,9 @@ class Metrics:
 
     def windows(
         self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
-    ) -> list[Summary | None]:
+    ) -> Steps[list[Summary | None]]:
         self.reads += 1
+        yield
         return [merged(self.buckets(series, start, start + length_s, step_s), unit) for start in starts]
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hostmaker.domain.errors import ApiError
-from hostmaker.domain.metric import Bucket, Datum, Series, merge, of_value
+from hostmaker.domain.errors import ApiError, ValidationError
+from hostmaker.domain.metric import Datum, Series, Summary, of_value
 from hostmaker.ports import CallContext
 from hostmaker.telemetry.errors import (
     InvalidNextToken,
@@ -38,15 +39,12 @@ class FakeSeries:
         self.data += data
         self.puts += 1
 
-    def buckets(self, series: Series, start: int, end: int, period_s: int) -> list[Bucket]:
-        cells: dict[tuple[int, str], list[Datum]] = {}
-        for datum in self.data:
-            at = int(datum.at // period_s) * period_s
-            if datum.series == series and start <= at < end:
-                cells.setdefault((at, datum.unit), []).append(datum)
+    def cells(self, series: Series, start: int, end: int, histograms: bool) -> list[tuple[int, str, Summary]]:
+        placed = ((int(datum.at // datum.resolution_s) * datum.resolution_s, datum) for datum in self.data)
         return [
-            Bucket(at, period_s, functools.reduce(merge, (datum.summary for datum in cells[at, unit])), unit)
-            for at, unit in sorted(cells)
+            (at, datum.unit, datum.summary if histograms else replace(datum.summary, histogram={}))
+            for at, datum in placed
+            if datum.series == series and start <= at < end
         ]
 
     def find(
@@ -426,7 +424,7 @@ def test_expressions_over_metrics_and_one_another() -> None:
     results = house.data(*queries)["MetricDataResults"]
     assert [(each["Id"], each["Label"], each["Values"]) for each in results] == [
         ("e2", "ten", [300.0]),
-        ("f", "f", [62.0, 120.0]),
+        ("f", "f", [62.0, 120.0, *[0.0] * 8]),
         ("g", "g", [360.0] if (NOW - 120) % 120 == 0 else [120.0, 240.0]),
     ]
 
@@ -438,6 +436,36 @@ def test_all_metrics_in_an_expression() -> None:
         house.call("PutMetricData", Namespace="n", MetricData=[datum])
     queries = metric(), metric("m2", "o"), {"Id": "e", "Expression": "SUM(METRICS())"}
     assert house.data(*queries)["MetricDataResults"][2]["Values"] == [4.0]
+
+
+def test_an_expression_may_return_several_time_series() -> None:
+    house = House()
+    for name, value in (("m", 2.0), ("o", 3.0)):
+        house.call("PutMetricData", Namespace="n", MetricData=[{"MetricName": name, "Value": value}])
+    queries = metric(ReturnData=False), metric("m2", "o", ReturnData=False)
+    scaled = {"Id": "e", "Expression": "SORT(METRICS() * 10, SUM, DESC)", "Label": "Scaled"}
+    total = {"Id": "t", "Expression": "SUM([e, m1])"}
+    found = house.data(*queries, scaled, total, EndTime=NOW + 60)["MetricDataResults"]
+    assert [(each["Id"], each["Label"], each["Values"]) for each in found] == [
+        ("e", "Scaled o", [30.0]),
+        ("e", "Scaled m", [20.0]),
+        ("t", "t", [52.0]),
+    ]
+
+
+def test_what_expressions_cost_is_bounded_before_anything_is_read() -> None:
+    metrics = [metric(f"m{n}") for n in range(250)]
+    sums = [{"Id": f"e{n}", "Expression": "SUM(" + "+".join(["METRICS()"] + ["1"] * 500) + ")"} for n in range(250)]
+    message = refused(InvalidParameterCombination, House().data, *metrics, *sums, StartTime=NOW - 12_000)
+    assert "compute up to 6,262,500,000 datapoints" in message or "and with expressions the limit is" in message
+    wide = {"Id": "e", "Expression": "METRICS()"}, {"Id": "f", "Expression": "METRICS()"}
+    message = refused(InvalidParameterCombination, House().data, *metrics, *wide, StartTime=NOW - 12_000)
+    assert "span up to 150,000 datapoints, and with expressions the limit is 100,800" in message
+    months = [metric(f"m{n}", period=30 * DAY) for n in range(100)]
+    one = {"Id": "e", "Expression": "SUM(METRICS())"}
+    message = refused(InvalidParameterCombination, House().data, *months, one, StartTime=NOW - 15 * DAY)
+    assert "read up to " in message
+    assert "the limit is 1,000,000" in message
 
 
 @pytest.mark.parametrize(
@@ -454,13 +482,13 @@ def test_all_metrics_in_an_expression() -> None:
         (InvalidParameterValue, [metric(stat="tm99")], "The value tm99 for parameter MetricDataQueries.member.1"),
         (InvalidParameterValue, [metric(AccountId="1")], "AccountId must be 123456789012"),
         (InvalidParameterValue, [metric(Label="${LABEL}")], "dynamic expression"),
-        (InvalidParameterValue, [{"Id": "a", "Expression": "select AVG(x) FROM y"}], "Metrics Insights query (SELECT)"),
-        (InvalidParameterValue, [{"Id": "a", "Expression": "SUM(SEARCH('x', 'Sum', 60))"}], "has a SEARCH"),
-        (InvalidParameterValue, [{"Id": "a", "Expression": "m1 +"}], "The Expression of a cannot be read: "),
-        (InvalidParameterValue, [{"Id": "a", "Expression": "NOSUCH(m1)"}], "NOSUCH"),
-        (InvalidParameterValue, [{"Id": "a", "Expression": "m1 + 1"}], "refers to m1, which is not among the ids"),
+        (ValidationError, [{"Id": "a", "Expression": "select AVG(x) FROM y"}], "Metrics Insights queries (SELECT)"),
+        (ValidationError, [{"Id": "a", "Expression": "SUM(SEARCH('x', 'Sum', 60))"}], "'SEARCH' is not supported"),
+        (ValidationError, [{"Id": "a", "Expression": "m1 +"}], "Error in expression 'a': The expression ends"),
+        (ValidationError, [{"Id": "a", "Expression": "NOSUCH(m1)"}], "Function 'NOSUCH' not found"),
+        (ValidationError, [{"Id": "a", "Expression": "m1 + 1"}], "The id 'm1' is not among those of the request"),
         (
-            InvalidParameterValue,
+            ValidationError,
             [{"Id": "a", "Expression": "b + 1"}, {"Id": "b", "Expression": "a + 1"}],
             "a, b refer to each other in a circle",
         ),
@@ -480,7 +508,8 @@ def test_all_metrics_in_an_expression() -> None:
             [{"Id": "m1", "MetricStat": {"Metric": {"Namespace": "n"}, "Period": 60, "Stat": "Sum"}}],
             "MetricStat.Metric.MetricName is required",
         ),
-        (MissingParameter, [{"Id": "e", "Expression": "SUM(METRICS())"}], "e needs a Period"),
+        (ValidationError, [{"Id": "e", "Expression": "SUM(METRICS())"}], "METRICS() stands for no metric"),
+        (MissingParameter, [{"Id": "e", "Expression": "TIME_SERIES(1)"}], "e needs a Period"),
     ],
 )
 def test_queries_that_are_refused(kind: type[ApiError], queries: list[Any], why: str) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.domain.metric import Datum, Series, Summary, merge, of_value, statistic
+from hostmaker.kit.steps import finish
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.cell import merged
 from hostmaker.telemetry.retention import DAY_S, FORGOTTEN_AFTER_S, HOUR_S
@@ -228,8 +229,8 @@ def test_what_was_read_before_never_hides_what_has_come_since(steps: list[tuple[
             case ("sum", length, first, unit):
                 starts = [T0 + length * (first + number) for number in range(3)]
                 step_s = min(length, 60)
-                told_sums = store.windows(ONE, starts, length, step_s, unit)
-                assert told_sums == asked_first().windows(ONE, starts, length, step_s, unit)
+                told_sums = finish(store.windows(ONE, starts, length, step_s, unit))
+                assert told_sums == finish(asked_first().windows(ONE, starts, length, step_s, unit))
                 whole = [merged(store.buckets(ONE, at, at + length, step_s), unit) for at in starts]
                 assert told_sums == whole
             case ("has", start, length):
@@ -241,7 +242,7 @@ def test_what_is_rolled_up_is_read_anew(store: SeriesStore, clock: Clock) -> Non
     store.put([datum(T0 + second, 1) for second in range(60)])
     store.commit()
     assert len(sums(store, 1, length=60)) == 60
-    assert store.windows(ONE, [T0], 10, 1, None)[0] is not None
+    assert finish(store.windows(ONE, [T0], 10, 1, None))[0] is not None
     clock.at = T0 + 30 * DAY_S
     for _ in range(5):
         store.sweep()

@@ -15,11 +15,14 @@ from hostmaker.domain.metric import Datum, Series
 from hostmaker.kit.clock import PlatformClock
 from hostmaker.kit.files import lock_holder
 from hostmaker.kit.json_value import Json
-from hostmaker.ports import Handler, StoreUnavailableError
+from hostmaker.kit.steps import Steps
+from hostmaker.kit.turns import BusyError, Turns
+from hostmaker.ports import Handler, Output, StoreUnavailableError
 from hostmaker.telemetry.alarm_api import AlarmOperations
 from hostmaker.telemetry.alarm_engine import AlarmEngine
 from hostmaker.telemetry.alarm_schedule import Cadence
 from hostmaker.telemetry.alarm_store import AlarmStore
+from hostmaker.telemetry.errors import Throttling
 from hostmaker.telemetry.metric_api import MetricOperations
 from hostmaker.telemetry.prometheus import prometheus_text
 from hostmaker.telemetry.publish import InService, Publisher, Serving, serving
@@ -56,6 +59,7 @@ class Telemetry:
         self._in_service = InService(endpoints)
         self._outstanding = outstanding
         self._due = asyncio.Event()
+        self._turns, self._alarm_turns = Turns(), Turns()  # requests never keep alarms waiting
         self._series = SeriesStore(data_dir / "metrics.db", clock.seconds)
         self._counter = Counter(rings, self._series, lambda name: lock_holder(rings / name) is not None, clock.seconds)
         self._publisher = Publisher(self._series)
@@ -73,7 +77,7 @@ class Telemetry:
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """Give the operations of CloudWatch."""
-        metrics = MetricOperations(self._series, self._clock.seconds, self._account, self._put)
+        metrics = MetricOperations(self._series, self._clock.seconds, self._account, self._put, self._run)
         alarms = AlarmOperations(self.alarms, self._store, self._clock.now, self._account)
         return {**metrics.handlers(), **alarms.handlers()}
 
@@ -130,7 +134,7 @@ class Telemetry:
         while True:
             self._due.clear()
             try:
-                wait_s = self.alarms.look()
+                wait_s = await self._alarm_turns.finish(self.alarms.look_in_steps())
             except StoreUnavailableError as error:
                 log.error("alarms are not judged: %s", error)
                 wait_s = RETRY_S * self._clock.scale
@@ -147,6 +151,13 @@ class Telemetry:
                 self._series.sweep()
             except StoreUnavailableError as error:
                 log.warning("old metrics are not removed: %s", error)
+
+    async def _run(self, steps: Steps[Output]) -> Output:
+        """Run what may take long, and let the process do everything else meanwhile."""
+        try:
+            return await self._turns.finish(steps)
+        except BusyError as error:
+            raise Throttling(f"Rate exceeded: {error}. Try again.") from error
 
     def _put(self, data: Sequence[Datum]) -> None:
         self._series.put(data)

@@ -1,260 +1,213 @@
-"""What the operators and functions of metric math do, and which kinds of values they take."""
+"""The functions of metric math: how each is written, which kinds of values it takes and returns, and what it computes.
+
+Source: CloudWatch user guide, "Using math expressions with CloudWatch metrics", "Functions supported for metric math".
+"""
 
 from __future__ import annotations
 
-import enum
 import math
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TypeGuard
-
-Series = Sequence[float | None]
-
-
-class MathError(ValueError):
-    """An expression that cannot be read or evaluated; the message says what is not supported."""
-
-
-class Kind(enum.Enum):
-    """What a part of an expression gives."""
-
-    NUMBER = "a number"
-    SERIES = "a time series"
-    ARRAY = "several time series"
-    WORD = "REPEAT or LINEAR"
-    TEXT = "a quoted text"
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """Several series of one length."""
-
-    items: tuple[Series, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """REPEAT, LINEAR or a quoted text."""
-
-    word: str
-    quoted: bool = False
-
-
-Value = float | None | Series | Array | Word
-Pair = Callable[[float, float], float]
-
-
-def _power(base: float, exponent: float) -> float:
-    result = base**exponent
-    if isinstance(result, complex):
-        raise ArithmeticError("no real number")
-    return float(result)
-
-
-_OPERATORS: dict[str, Pair] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "^": _power,
-    "==": lambda a, b: float(a == b),
-    "!=": lambda a, b: float(a != b),
-    "<": lambda a, b: float(a < b),
-    "<=": lambda a, b: float(a <= b),
-    ">": lambda a, b: float(a > b),
-    ">=": lambda a, b: float(a >= b),
-    "AND": lambda a, b: float(bool(a) and bool(b)),
-    "OR": lambda a, b: float(bool(a) or bool(b)),
-}
-
-
-def combine(sign: str, left: Value, right: Value) -> Value:
-    """Give `left sign right`, place by place; a number stands at every place."""
-    return _spread(_OPERATORS[sign], left, right)
-
-
-def _spread(pair: Pair, left: Value, right: Value) -> Value:
-    if isinstance(left, Array):
-        return Array(tuple(_as_series(_spread(pair, item, right)) for item in left.items))
-    if isinstance(right, Array):
-        return Array(tuple(_as_series(_spread(pair, left, item)) for item in right.items))
-    if _is_number(left) and _is_number(right):
-        return _safely(pair, left, right)
-    length = len(left) if isinstance(left, Sequence) else len(_as_series(right))
-    return [_safely(pair, a, b) for a, b in zip(_over(left, length), _over(right, length), strict=True)]
-
-
-def _safely(pair: Pair, left: float | None, right: float | None) -> float | None:
-    if left is None or right is None:
-        return None
-    try:
-        result = pair(left, right)
-    except (ArithmeticError, ValueError):  # a division by zero, an overflow, a root of a negative number
-        return None
-    return _finite(result)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def kind_of_pair(sign: str, left: Kind, right: Kind) -> Kind:
-    """Tell what `left sign right` gives; raises MathError when they cannot be joined."""
-    kinds = (left, right)
-    if Kind.WORD in kinds or Kind.TEXT in kinds or kinds == (Kind.ARRAY, Kind.ARRAY):
-        raise MathError(f"{left.value} and {right.value} cannot be joined by {sign!r}.")
-    return next(kind for kind in (Kind.ARRAY, Kind.SERIES, Kind.NUMBER) if kind in kinds)
-
-
-# Functions of each datapoint by itself
-
-
-def _each(function: Callable[[float], float]) -> Callable[[Sequence[Value], int], Value]:
-    def apply(arguments: Sequence[Value], _period_s: int) -> Value:
-        return _spread(lambda value, _: float(function(value)), arguments[0], 0.0)
-
-    return apply
-
-
-# Functions that join: of several series place by place, of one series to a number
-
-
-def _join(function: Callable[[Sequence[float]], float]) -> Callable[[Sequence[Value], int], Value]:
-    def present(values: Sequence[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return _safely(lambda _a, _b: function(known), 0.0, 0.0) if known else None
-
-    def apply(arguments: Sequence[Value], _period_s: int) -> Value:
-        values = arguments[0]
-        if isinstance(values, Array):
-            return [present(column) for column in zip(*values.items, strict=True)]
-        return present(_as_series(values))
-
-    return apply
-
-
-# Functions along a series
-
-
-def _along(function: Callable[[Series, int], Series]) -> Callable[[Sequence[Value], int], Value]:
-    def apply(arguments: Sequence[Value], period_s: int) -> Value:
-        values = arguments[0]
-        if isinstance(values, Array):
-            return Array(tuple(along(item, period_s) for item in values.items))
-        return along(_as_series(values), period_s)
-
-    def along(series: Series, period_s: int) -> Series:
-        return [_finite(value) for value in function(series, period_s)]
-
-    return apply
-
-
-def _difference(series: Series, _period_s: int) -> Series:
-    return [None if step is None else step[0] for step in _steps(series)]
-
-
-def _rate(series: Series, period_s: int) -> Series:
-    return [None if step is None else step[0] / (step[1] * period_s) for step in _steps(series)]
-
-
-def _steps(series: Series) -> list[tuple[float, int] | None]:
-    """For each datapoint the difference to the one before it, and how many periods lie between."""
-    result: list[tuple[float, int] | None] = []
-    last: tuple[float, int] | None = None
-    for place, value in enumerate(series):
-        result.append(None if value is None or last is None else (value - last[0], place - last[1]))
-        last = last if value is None else (value, place)
-    return result
-
-
-def _running_sum(series: Series, _period_s: int) -> Series:
-    total, result = 0.0, list[float | None]()
-    for value in series:
-        total += value or 0.0
-        result.append(None if value is None else total)
-    return result
-
-
-def _fill(arguments: Sequence[Value], _period_s: int) -> Value:
-    values, filler = arguments
-    if isinstance(values, Array):
-        return Array(tuple(_filled(item, filler) for item in values.items))
-    return _filled(_as_series(values), filler)
-
-
-def _filled(series: Series, filler: Value) -> Series:
-    if isinstance(filler, Word):
-        return _repeated(series) if filler.word == "REPEAT" else _interpolated(series)
-    return [other if value is None else value for value, other in zip(series, _over(filler, len(series)), strict=True)]
-
-
-def _repeated(series: Series) -> Series:
-    last: float | None = None
-    result: list[float | None] = []
-    for value in series:
-        last = last if value is None else value
-        result.append(last)
-    return result
-
-
-def _interpolated(series: Series) -> Series:
-    result, known = list(series), [place for place, value in enumerate(series) if value is not None]
-    for start, end in pairwise(known):
-        first, last = series[start], series[end]
-        assert first is not None
-        assert last is not None
-        for place in range(start + 1, end):
-            share = (place - start) / (end - start)
-            result[place] = first * (1 - share) + last * share
-    return result
-
-
-def _if(arguments: Sequence[Value], _period_s: int) -> Value:
-    length = next((len(each) for each in arguments if isinstance(each, Sequence)), None)
-    if length is None:
-        return _chosen(*(_over(each, 1)[0] for each in arguments))
-    return [_chosen(*row) for row in zip(*(_over(each, length) for each in arguments), strict=True)]
-
-
-def _chosen(condition: float | None, then: float | None, otherwise: float | None = None) -> float | None:
-    if condition is None:
-        return None
-    return then if condition else otherwise
-
-
-def _period(_arguments: Sequence[Value], period_s: int) -> Value:
-    return float(period_s)
-
-
-# What takes what
+from itertools import repeat
+
+from hostmaker.kit.steps import Steps, collect
+from hostmaker.planner import math_series
+from hostmaker.planner.math_operators import over_items
+from hostmaker.planner.math_series import Reduce, Values, across, deviation, each, reduced
+from hostmaker.planner.math_values import (
+    Array,
+    Grid,
+    Kind,
+    MathError,
+    Series,
+    Value,
+    Word,
+    as_array,
+    as_series,
+    is_number,
+)
+
+Arguments = Sequence[Value]
+Apply = Callable[[Arguments, Grid], Steps[Value]]
+Along = Callable[[Series, Grid], Values]
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function: how it is written, the kinds each argument may have, how many are needed, and what it does."""
+    """A function: its form, the kinds that each argument may have, how many are needed, its kind and what it does.
+
+    `kind` computes the kind of the result from those of the arguments.
+    """
 
     form: str
     takes: tuple[frozenset[Kind], ...]
     needs: int
-    gives: Callable[[Sequence[Kind]], Kind]
-    apply: Callable[[Sequence[Value], int], Value]
+    kind: Callable[[Sequence[Kind]], Kind]
+    apply: Apply
 
 
 def kind_of_call(name: str, arguments: Sequence[Kind]) -> Kind:
-    """Tell what a call gives; raises MathError when the arguments are not of its form."""
+    """Return the kind of what a call returns; raises MathError when the arguments are not of its form."""
     function = FUNCTIONS[name]
     fits = all(kind in allowed for kind, allowed in zip(arguments, function.takes, strict=False))
     if not function.needs <= len(arguments) <= len(function.takes) or not fits:
         found = ", ".join(kind.value for kind in arguments) or "nothing"
-        raise MathError(f"{name} is written {function.form}; it was given {found}.")
-    return function.gives(arguments)
+        raise MathError(
+            f"{name} is written {function.form} (TS: a time series, TS[]: an array of them, S: a scalar); "
+            f"its arguments are {found}."
+        )
+    return function.kind(arguments)
 
 
-_NUMBER_OR_SERIES = frozenset({Kind.NUMBER, Kind.SERIES})
-_SERIES_OR_ARRAY = frozenset({Kind.SERIES, Kind.ARRAY})
-_ANY = _NUMBER_OR_SERIES | _SERIES_OR_ARRAY
+# Of every series by itself
+
+
+def _along(compute: Along) -> Apply:
+    def apply(arguments: Arguments, grid: Grid) -> Steps[Value]:
+        def one(series: Series) -> Steps[Series]:
+            return collect(compute(series, grid))
+
+        return (yield from _mapped(arguments[0], one))
+
+    return apply
+
+
+def _mapped(values: Value, one: Callable[[Series], Steps[Series]]) -> Steps[Value]:
+    if isinstance(values, Array):
+        return (yield from over_items(values, one))
+    return (yield from one(as_series(values)))
+
+
+def _each(function: Callable[[float], float]) -> Apply:
+    return _along(lambda series, _grid: each(lambda value, _: float(function(value)), series, 0.0))
+
+
+def _fill(arguments: Arguments, _grid: Grid) -> Steps[Value]:
+    filler = arguments[1]
+
+    def one(series: Series) -> Steps[Series]:
+        if isinstance(filler, Word):
+            return collect((math_series.repeated if filler.word == "REPEAT" else math_series.interpolated)(series))
+        return collect(math_series.filled(series, filler if is_number(filler) else as_series(filler)))
+
+    return (yield from _mapped(arguments[0], one))
+
+
+# Of several series one, of one series a scalar
+
+
+def _join(reduce: Reduce, missing_are_zero: bool = False) -> Apply:
+    def apply(arguments: Arguments, grid: Grid) -> Steps[Value]:
+        values = arguments[0]
+        items = values.items if isinstance(values, Array) else (as_series(values),)
+        number = len(items) if isinstance(values, Array) else len(items[0])
+        share = (lambda known: math.fsum(known) / number) if missing_are_zero else reduce
+        if isinstance(values, Array):
+            return (yield from collect(across(share, items, grid), len(items) or 1))
+        yield
+        return reduced(share, items[0])
+
+    return apply
+
+
+# Of arrays
+
+
+def _first(arguments: Arguments, grid: Grid) -> Steps[Value]:
+    yield
+    return next(iter(as_array(arguments[0]).items), _empty(grid))
+
+
+def _last(arguments: Arguments, grid: Grid) -> Steps[Value]:
+    yield
+    return next(reversed(as_array(arguments[0]).items), _empty(grid))
+
+
+def _empty(grid: Grid) -> Series:
+    return [None] * len(grid.starts)
+
+
+def _metric_count(arguments: Arguments, _grid: Grid) -> Steps[Value]:
+    yield
+    return float(len(as_array(arguments[0]).items))
+
+
+def _remove_empty(arguments: Arguments, _grid: Grid) -> Steps[Value]:
+    array, kept = as_array(arguments[0]), list[int]()
+    for place, item in enumerate(array.items):
+        if any(value is not None for value in item):
+            kept.append(place)
+        yield
+    return _picked(array, kept)
+
+
+def _slice(arguments: Arguments, _grid: Grid) -> Steps[Value]:
+    array, bounds = as_array(arguments[0]), [_place(value) for value in arguments[1:]]
+    yield
+    places = range(len(array.items))
+    return _picked(array, places[bounds[0] : bounds[1]] if len(bounds) > 1 else places[bounds[0] :])
+
+
+def _place(value: Value) -> int:
+    """Return a scalar as the place in an array; one that is not known is the first."""
+    assert is_number(value)
+    return max(0, int(value or 0.0))
+
+
+def _sort(arguments: Arguments, grid: Grid) -> Steps[Value]:
+    array, by, order = as_array(arguments[0]), arguments[1], arguments[2]
+    assert isinstance(by, Word)
+    assert isinstance(order, Word)
+    keys: list[tuple[bool, float]] = []
+    for item in array.items:
+        value = yield from FUNCTIONS[by.word].apply([item], grid)
+        assert is_number(value)
+        keys.append((value is None, (value or 0.0) * (1 if order.word == "ASC" else -1)))
+    places = sorted(range(len(keys)), key=keys.__getitem__)  # series without a datapoint come last
+    return _picked(array, places[: _place(arguments[3])] if len(arguments) > 3 else places)
+
+
+def _picked(array: Array, places: Sequence[int]) -> Array:
+    return Array(tuple(array.items[place] for place in places), tuple(array.labels[place] for place in places))
+
+
+# Of scalars, and of places
+
+
+def _if(arguments: Arguments, _grid: Grid) -> Steps[Value]:
+    condition, then, otherwise = (*arguments, None)[:3]
+    if not is_number(condition):
+        columns = [value if is_number(value) else as_series(value) for value in (then, otherwise)]
+        return (yield from collect(math_series.chosen(as_series(condition), *columns)))
+    lengths = [len(as_series(value)) for value in (then, otherwise) if not is_number(value)]
+    value = None if condition is None else then if condition else otherwise
+    yield
+    return [value] * lengths[0] if is_number(value) and lengths else value
+
+
+def _time_series(arguments: Arguments, grid: Grid) -> Steps[Value]:
+    value = arguments[0]
+    assert is_number(value)
+    yield
+    return list(repeat(value, len(grid.starts)))
+
+
+def _period(_arguments: Arguments, grid: Grid) -> Steps[Value]:
+    yield
+    return float(grid.period_s)
+
+
+def _moment(name: str) -> Function:
+    def compute(_arguments: Arguments, grid: Grid) -> Steps[Value]:
+        return (yield from collect(math_series.moments(name, grid)))
+
+    return Function(f"{name}(TS)", (_SERIES,), 1, _always(Kind.SERIES), compute)
+
+
+# What takes what
+
+_SERIES, _ARRAY, _NUMBER = frozenset({Kind.SERIES}), frozenset({Kind.ARRAY}), frozenset({Kind.NUMBER})
+_SERIES_OR_ARRAY, _NUMBER_OR_SERIES = _SERIES | _ARRAY, _NUMBER | _SERIES
 
 
 def _same(kinds: Sequence[Kind]) -> Kind:
@@ -273,56 +226,65 @@ def _always(kind: Kind) -> Callable[[Sequence[Kind]], Kind]:
     return lambda _: kind
 
 
-def _one(
-    name: str,
-    takes: frozenset[Kind],
-    gives: Callable[[Sequence[Kind]], Kind],
-    apply: Callable[[Sequence[Value], int], Value],
-) -> Function:
-    return Function(f"{name}(m)", (takes,), 1, gives, apply)
+def _of_each(name: str, apply: Apply) -> Function:
+    return Function(f"{name}(TS | TS[])", (_SERIES_OR_ARRAY,), 1, _same, apply)
+
+
+def _of_all(name: str, apply: Apply) -> Function:
+    return Function(f"{name}(TS | TS[])", (_SERIES_OR_ARRAY,), 1, _joined, apply)
+
+
+def _of_array(name: str, kind: Kind, apply: Apply) -> Function:
+    return Function(f"{name}(TS[])", (_ARRAY,), 1, _always(kind), apply)
 
 
 FUNCTIONS: dict[str, Function] = {
-    "ABS": _one("ABS", _ANY, _same, _each(abs)),
-    "CEIL": _one("CEIL", _ANY, _same, _each(math.ceil)),
-    "FLOOR": _one("FLOOR", _ANY, _same, _each(math.floor)),
-    "AVG": _one("AVG", _SERIES_OR_ARRAY, _joined, _join(lambda values: math.fsum(values) / len(values))),
-    "MAX": _one("MAX", _SERIES_OR_ARRAY, _joined, _join(max)),
-    "MIN": _one("MIN", _SERIES_OR_ARRAY, _joined, _join(min)),
-    "SUM": _one("SUM", _SERIES_OR_ARRAY, _joined, _join(math.fsum)),
-    "DIFF": _one("DIFF", _SERIES_OR_ARRAY, _same, _along(_difference)),
-    "RATE": _one("RATE", _SERIES_OR_ARRAY, _same, _along(_rate)),
-    "RUNNING_SUM": _one("RUNNING_SUM", _SERIES_OR_ARRAY, _same, _along(_running_sum)),
-    "PERIOD": _one("PERIOD", frozenset({Kind.SERIES}), _always(Kind.NUMBER), _period),
+    "ABS": _of_each("ABS", _each(abs)),
+    "AVG": _of_all("AVG", _join(max, missing_are_zero=True)),
+    "CEIL": _of_each("CEIL", _each(math.ceil)),
+    "DATAPOINT_COUNT": _of_all("DATAPOINT_COUNT", _join(len)),
+    "DIFF": _of_each("DIFF", _along(math_series.differences)),
+    "DIFF_TIME": _of_each("DIFF_TIME", _along(math_series.time_differences)),
     "FILL": Function(
-        "FILL(m, number | series | REPEAT | LINEAR)",
-        (_SERIES_OR_ARRAY, _NUMBER_OR_SERIES | {Kind.WORD}),
+        "FILL(TS | TS[], S | TS | REPEAT | LINEAR)",
+        (_SERIES_OR_ARRAY, _NUMBER_OR_SERIES | {Kind.FILLER}),
         2,
         _same,
         _fill,
     ),
-    "IF": Function("IF(condition, then, otherwise)", (_NUMBER_OR_SERIES,) * 3, 2, _either, _if),
-    "METRICS": Function(
-        'METRICS() or METRICS("part of an id")',
-        (frozenset({Kind.TEXT}),),
-        0,
+    "FIRST": _of_array("FIRST", Kind.SERIES, _first),
+    "FLOOR": _of_each("FLOOR", _each(math.floor)),
+    "IF": Function("IF(S | TS, S | TS, S | TS)", (_NUMBER_OR_SERIES,) * 3, 2, _either, _if),
+    "LAST": _of_array("LAST", Kind.SERIES, _last),
+    "LOG": _of_each("LOG", _each(math.log)),
+    "LOG10": _of_each("LOG10", _each(math.log10)),
+    "MAX": _of_all("MAX", _join(max)),
+    "METRIC_COUNT": _of_array("METRIC_COUNT", Kind.NUMBER, _metric_count),
+    "MIN": _of_all("MIN", _join(min)),
+    **{name: _moment(name) for name in math_series.MOMENTS},
+    "PERIOD": Function("PERIOD(TS)", (_SERIES,), 1, _always(Kind.NUMBER), _period),
+    "RATE": _of_each("RATE", _along(math_series.rates)),
+    "REMOVE_EMPTY": _of_array("REMOVE_EMPTY", Kind.ARRAY, _remove_empty),
+    "RUNNING_SUM": _of_each("RUNNING_SUM", _along(math_series.running_sum)),
+    "SLICE": Function("SLICE(TS[], S, S)", (_ARRAY, _NUMBER, _NUMBER), 2, _always(Kind.ARRAY), _slice),
+    "SORT": Function(
+        "SORT(TS[], AVG | MAX | MIN | SUM, ASC | DESC, S)",
+        (_ARRAY, frozenset({Kind.FUNCTION}), frozenset({Kind.ORDER}), _NUMBER),
+        3,
         _always(Kind.ARRAY),
-        lambda _arguments, _period_s: Array(()),
+        _sort,
     ),
+    "STDDEV": _of_all("STDDEV", _join(deviation)),
+    "SUM": _of_all("SUM", _join(math.fsum)),
+    "TIME_SERIES": Function("TIME_SERIES(S)", (_NUMBER,), 1, _always(Kind.SERIES), _time_series),
 }
 
-
-def _is_number(value: Value) -> TypeGuard[float | None]:
-    return value is None or isinstance(value, float | int)
-
-
-def _as_series(value: Value) -> Series:
-    assert isinstance(value, Sequence)
-    return value
-
-
-def _over(value: Value, length: int) -> Series:
-    """Give a value at every place."""
-    if value is None or isinstance(value, float | int):
-        return [value] * length
-    return _as_series(value)
+NOT_SUPPORTED = {
+    "ANOMALY_DETECTION_BAND": "anomaly detection has no models here",
+    "DB_PERF_INSIGHTS": "there are no databases here",
+    "INSIGHT_RULE_METRIC": "there are no Contributor Insights rules here",
+    "LAMBDA": "there are no data source connectors here",
+    "SEARCH": "name each metric in a MetricStat, and all of them by METRICS()",
+    "SERVICE_QUOTA": "there are no service quotas here",
+}
+"""Functions of the service that are refused, and why or what to write instead."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hostmaker.planner.math_functions import FUNCTIONS, MathError, Word
+from hostmaker.planner.math_functions import FUNCTIONS, NOT_SUPPORTED
+from hostmaker.planner.math_values import KEYWORDS, Kind, MathError, Word
 
-DEEPEST = 40  # parentheses and calls within each other
-LONGEST = 2048  # characters, as the API allows
-WORDS = ("REPEAT", "LINEAR")
+MAX_DEPTH = 40  # of parentheses, brackets and calls within each other
+MAX_LENGTH = 2048  # characters, as the API allows
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)|\"(?P<text>[^\"]*)\"|'(?P<text2>[^']*)'"
     r"|(?P<sign><=|>=|==|!=|&&|\|\||[-+*/^()\[\],<>]))",
@@ -24,6 +24,7 @@ _LEVELS: tuple[tuple[str, ...], ...] = (
     ("*", "/"),
 )
 _SAME = {"&&": "AND", "||": "OR"}
+METRICS = "METRICS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class Id:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Several of them: `[m1, m2]`."""
+    """An array of expressions: `[m1, FILL(m2, 0), METRICS("errors")]`."""
 
-    items: tuple[Id, ...]
+    items: tuple[Node, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ Node = Number | Word | Id | Group | Chain | Call
 
 
 def read(text: str) -> Node:
-    """Give the tree of an expression; raises MathError."""
-    if len(text) > LONGEST:
-        raise MathError(f"The expression has {len(text)} characters; at most {LONGEST} are allowed.")
+    """Return the tree of an expression; raises MathError."""
+    if len(text) > MAX_LENGTH:
+        raise MathError(f"The expression has {len(text)} characters; at most {MAX_LENGTH} are allowed.")
     reader = _Reader(text)
     node = reader.level(0, 0)
     if reader.sign() is not None:
@@ -127,11 +128,11 @@ class _Reader:
             case "number", _:
                 return Number(float(text))
             case "text", _:
-                return Word(text, quoted=True)
+                return Word(text, Kind.TEXT)
             case "name", _ if self._takes("("):
                 return self._call(text, depth)
-            case "name", _ if text in WORDS:
-                return Word(text)
+            case "name", _ if text in KEYWORDS:
+                return Word(text, KEYWORDS[text])
             case "name", _ if "a" <= text[0] <= "z":
                 return Id(text)
             case "sign", "(":
@@ -139,31 +140,26 @@ class _Reader:
                 self._expect(")")
                 return inner
             case "sign", "[":
-                return self._group()
+                return Group(tuple(self._list("]", depth)))
         raise MathError(f"{text!r} stands where a number, an id (it begins with a-z) or a function is expected.")
 
     def _call(self, name: str, depth: int) -> Node:
-        if name not in FUNCTIONS:
-            raise MathError(f"The function {name!r} is not supported; supported are {', '.join(sorted(FUNCTIONS))}.")
-        arguments: list[Node] = []
-        while not self._takes(")"):
-            if arguments:
-                self._expect(",")
-            arguments.append(self.level(0, self._deeper(depth)))
-        return Call(name, tuple(arguments))
+        if name in NOT_SUPPORTED:
+            raise MathError(f"The function {name!r} is not supported: {NOT_SUPPORTED[name]}. {_supported()}")
+        if name not in FUNCTIONS and name != METRICS:
+            raise MathError(f"Function {name!r} not found. {_supported()}")
+        return Call(name, tuple(self._list(")", depth)))
 
-    def _group(self) -> Node:
-        items: list[Id] = []
-        while not self._takes("]"):
+    def _list(self, end: str, depth: int) -> list[Node]:
+        """Read expressions between commas up to the closing `end`."""
+        inner, items = self._deeper(depth), list[Node]()
+        while not self._takes(end):
             if items:
                 self._expect(",")
-            item = self._single(0)
-            if not isinstance(item, Id):
-                raise MathError("Between brackets only ids are allowed: [m1, m2].")
-            items.append(item)
-        if not items:
-            raise MathError("Between brackets at least one id is expected: [m1, m2].")
-        return Group(tuple(items))
+            items.append(self.level(0, inner))
+        if not items and end == "]":
+            raise MathError("Between brackets at least one time series is expected: [m1, m2].")
+        return items
 
     def _takes(self, sign: str) -> bool:
         if self._at == len(self._tokens) or self._tokens[self._at] != ("sign", sign):
@@ -177,9 +173,13 @@ class _Reader:
             raise MathError(f"Where {found}, {sign!r} is expected.")
 
     def _deeper(self, depth: int) -> int:
-        if depth >= DEEPEST:
-            raise MathError(f"Parentheses and functions lie more than {DEEPEST} deep within each other.")
+        if depth >= MAX_DEPTH:
+            raise MathError(f"Parentheses, brackets and functions are nested more than {MAX_DEPTH} deep.")
         return depth + 1
+
+
+def _supported() -> str:
+    return f"Supported are {', '.join(sorted((*FUNCTIONS, METRICS)))}."
 
 
 def _tokens(text: str) -> list[tuple[str, str]]:

@@ -21,10 +21,12 @@ from hostmaker.domain.alarm import (
     StateChange,
 )
 from hostmaker.domain.metric import Series
+from hostmaker.kit.steps import Steps, finish
+from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.alarm_family import Family
 from hostmaker.telemetry.alarm_history import acted, changed, configured
 from hostmaker.telemetry.alarm_points import Readable
-from hostmaker.telemetry.alarm_schedule import Cadence, Schedule
+from hostmaker.telemetry.alarm_schedule import Cadence, Pace, Schedule
 from hostmaker.telemetry.alarm_states import judged_composite, judged_metric, moment, moved, new_status
 from hostmaker.telemetry.alarm_store import AlarmStore
 
@@ -33,6 +35,7 @@ Act = Callable[[str, StateChange], str | None]
 
 SWEEP_EVERY_S = 3600.0
 HISTORY_KEPT_S = 30 * 86400.0
+MAX_AT_ONCE = 100  # alarms of one look; they are judged together
 MOST_HISTORY = 100_000  # items of all alarms
 
 
@@ -72,6 +75,7 @@ class AlarmEngine:
         self._alarms: dict[AlarmKey, Alarm] = {}
         self._statuses: dict[AlarmKey, AlarmStatus] = {}
         self._schedule = Schedule()
+        self._behind: dict[AlarmKey, None] = {}  # due, and not yet looked at: they come first the next time
         self._quick: dict[Series, set[AlarmKey]] = {}  # alarms of short periods, by what they read
         self._swept_at: float | None = None
         for alarm, status in alarms.all():
@@ -81,24 +85,51 @@ class AlarmEngine:
     # What is due
 
     def look(self) -> float | None:
-        """Evaluate what is due; give the platform seconds until the next evaluation, None when there is none."""
+        """Evaluate what is due; return the platform seconds until the next evaluation, None when there is none."""
+        return finish(self.look_in_steps())
+
+    def look_in_steps(self) -> Steps[float | None]:
+        """Do as `look`, in steps; what happens between them is respected. At most MAX_AT_ONCE alarms in one look."""
         now = self._now()
-        due = self._schedule.due(now)
-        changes: dict[AlarmKey, AlarmStatus] = {}
-        composites: list[AlarmKey] = []
-        for key in sorted(due):
-            alarm = self._alarms[key]
+        due = self._schedule.take(now)
+        order = [*(key for key in self._behind if key in due), *sorted(due.difference(self._behind))]
+        self._behind = dict.fromkeys(order[MAX_AT_ONCE:])
+        try:
+            yield from self._look(order[:MAX_AT_ONCE], now)
+        except StoreUnavailableError:
+            self._again(due)
+            raise
+        self._again(self._behind)
+        self._sweep(now)
+        return self._schedule.wait(self._now())
+
+    def _look(self, due: Sequence[AlarmKey], now: float) -> Steps[None]:
+        composites = []
+        judged: list[tuple[Alarm, AlarmStatus, AlarmStatus]] = []
+        for key in due:
+            alarm, before = self._alarms.get(key), self._statuses.get(key)
             if isinstance(alarm, CompositeAlarm):
                 composites.append(key)
-            elif not self._is_held(key, now):
-                pace = self._cadence.pace(alarm.period_s)
-                if status := judged_metric(alarm, self._statuses[key], self._metrics, pace, now):
-                    changes[key] = status
-        self._judge_composites(changes, composites, now)
+            elif alarm is not None and before is not None and not self._is_held(key, now):
+                status = yield from judged_metric(alarm, before, self._metrics, self._pace(alarm), now)
+                if status is not None:
+                    judged.append((alarm, before, status))
+        changes = {
+            alarm.key: status
+            for alarm, before, status in judged
+            if self._alarms.get(alarm.key) is alarm and self._statuses[alarm.key] is before
+        }
+        self._judge_composites(changes, [key for key in composites if key in self._alarms], now)
         self._commit(changes, now)
-        self._schedule.done(due, now)
-        self._sweep(now)
-        return self._schedule.wait(now)
+
+    def _again(self, keys: Iterable[AlarmKey]) -> None:
+        """What was due still is."""
+        for key in keys:
+            if key in self._alarms:
+                self._schedule.also(key)
+
+    def _pace(self, alarm: MetricAlarm) -> Pace:
+        return self._cadence.pace(alarm.period_s, alarm.period_s * alarm.evaluation_periods)
 
     @property
     def is_quick(self) -> bool:
@@ -254,7 +285,7 @@ class AlarmEngine:
         self._alarms[alarm.key], self._statuses[alarm.key] = alarm, status
         self._schedule.also(alarm.key)
         if isinstance(alarm, MetricAlarm):
-            self._schedule.follow(alarm.key, self._cadence.pace(alarm.period_s), self._now())
+            self._schedule.follow(alarm.key, self._pace(alarm), self._now())
             for series in self._quick_series(alarm):
                 self._quick.setdefault(series, set()).add(alarm.key)
         elif status.held_until is not None:

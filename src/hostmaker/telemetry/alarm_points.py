@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from hostmaker.domain.alarm import LowSamples, MetricAlarm, MetricStat
+from hostmaker.domain.alarm import LowSamples, MetricAlarm, MetricQuery
 from hostmaker.domain.metric import Series, Summary, statistic
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.steps import Steps, in_order
 from hostmaker.planner.alarm import Verdict, enough_samples, periods_seen
-from hostmaker.planner.metric_math import evaluate_all, parse
+from hostmaker.planner.metric_math import Array, Grid, MathError, Plan, evaluate, plan
 
 MOST_EVALUATED, MOST_RECENT = 20, 50  # datapoints in StateReasonData, whose text has at most 4,000 characters
 
@@ -22,8 +24,8 @@ class Readable(Protocol):
 
     def windows(
         self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
-    ) -> list[Summary | None]:
-        """Give what fell into each [start, start + length) of a unit (None: of any), in multiples of `step_s`."""
+    ) -> Steps[list[Summary | None]]:
+        """Return what fell into each [start, start + length) of a unit (None: of any), in multiples of `step_s`."""
         ...
 
 
@@ -40,27 +42,53 @@ class Points:
         return [f"{datetime.fromtimestamp(start, UTC):%d/%m/%y %H:%M:%S}" for start in self.starts]
 
 
-def read_points(alarm: MetricAlarm, metrics: Readable, end: int, step: int) -> Points:
+@functools.lru_cache(maxsize=4096)
+def plan_of(queries: tuple[MetricQuery, ...]) -> Plan:
+    """Return the plan of an alarm's expressions; raises MathError."""
+    return plan(
+        {query.id: query.expression for query in queries if query.expression is not None},
+        [query.id for query in queries if query.stat is not None],
+    )
+
+
+def work_of(alarm: MetricAlarm) -> int:
+    """Return how many values an evaluation reads and computes; raises MathError."""
+    cost = plan_of(alarm.queries).cost if alarm.queries else 0
+    return periods_seen(alarm.rule) * (len(alarm.stats) + cost)
+
+
+def read_points(alarm: MetricAlarm, metrics: Readable, end: int, step: int) -> Steps[Points]:
     """Read what an alarm sees at `end`: periods end there, whatever their multiples are; `step` divides the period."""
     length, number = alarm.period_s, periods_seen(alarm.rule)
-    starts = tuple(range(end - number * length, end, length))
-
-    def sums(stat: MetricStat) -> list[Summary | None]:
-        return metrics.windows(stat.series(alarm.region), starts, stat.period_s, step, stat.unit)
-
+    starts = range(end - number * length, end, length)
+    read = yield from in_order(
+        metrics.windows(stat.series(alarm.region), starts, stat.period_s, step, stat.unit) for stat in alarm.stats
+    )
+    values = [
+        [None if each is None else statistic(each, stat.stat) for each in summaries]
+        for stat, summaries in zip(alarm.stats, read, strict=True)
+    ]
     if alarm.metric is not None:
-        summaries = sums(alarm.metric)
-        values = tuple(None if each is None else statistic(each, alarm.metric.stat) for each in summaries)
-        return Points(starts, values, tuple(0.0 if each is None else each.count for each in summaries))
-    found = {
-        query.id: [None if each is None else statistic(each, query.stat.stat) for each in sums(query.stat)]
-        for query in alarm.queries
-        if query.stat is not None
-    }
-    expressions = {query.id: parse(query.expression) for query in alarm.queries if query.expression is not None}
-    returned = next(query.id for query in alarm.queries if query.returned is not False)
-    result = evaluate_all(expressions, found, length)[returned]
-    return Points(starts, tuple(result), tuple(1.0 for _ in starts))
+        samples = tuple(0.0 if each is None else each.count for each in read[0])
+        return Points(tuple(starts), tuple(values[0]), samples)
+    found = dict(zip((query.id for query in alarm.queries if query.stat is not None), values, strict=True))
+    result = yield from _returned(alarm.queries, found, Grid(starts, length))
+    return Points(tuple(starts), tuple(result), tuple(1.0 for _ in starts))
+
+
+def _returned(
+    queries: tuple[MetricQuery, ...], metrics: Mapping[str, Sequence[float | None]], grid: Grid
+) -> Steps[Sequence[float | None]]:
+    """Return the series that the alarm watches."""
+    returned = next(query.id for query in queries if query.returned is not False)
+    if returned in metrics:
+        return metrics[returned]
+    try:
+        found = yield from evaluate(plan_of(queries), metrics, grid)
+    except MathError:  # kept by an older version, which understood it otherwise: it has no data
+        return [None] * len(grid.starts)
+    result = found[returned]
+    return [None] * len(grid.starts) if isinstance(result, Array) else result
 
 
 def says_enough(alarm: MetricAlarm, points: Points, verdict: Verdict) -> bool:

@@ -25,8 +25,15 @@ from hostmaker.domain.alarm import (
 from hostmaker.domain.errors import ValidationError
 from hostmaker.domain.metric import percentile_of
 from hostmaker.kit.json_value import Json
-from hostmaker.planner.metric_math import Expression, MathError, evaluate_all, parse
-from hostmaker.telemetry.errors import InvalidParameterCombination, InvalidParameterValue, MissingParameter
+from hostmaker.planner.math_values import Kind
+from hostmaker.planner.metric_math import MathError
+from hostmaker.telemetry.alarm_points import plan_of, work_of
+from hostmaker.telemetry.errors import (
+    InvalidParameterCombination,
+    InvalidParameterValue,
+    LimitExceeded,
+    MissingParameter,
+)
 
 Request = Mapping[str, Json]
 
@@ -35,6 +42,7 @@ SHORT_PERIODS = (1, 5, 10, 20, 30)
 DAY_S = 86_400
 SHORT_KEPT_S = 3 * 3600  # how long values of less than a minute are kept
 MOST_QUERIES, MOST_METRICS = 20, 10
+MAX_WORK = 100_000  # values that one evaluation of an alarm reads and computes
 NOT_HONOURED = (
     "ActionConfiguration",
     "ActionsSuppressor",
@@ -76,6 +84,7 @@ def metric_alarm(region: str, account: str, request: Request, now: datetime) -> 
         description=_text(request, "AlarmDescription"),
     )
     _check_periods(alarm)
+    _check_work(alarm)
     return alarm
 
 
@@ -193,12 +202,27 @@ def _metric_stat(entry: Request) -> MetricStat:
     )
 
 
-def _check_expressions(queries: Sequence[MetricQuery]) -> None:
+def _check_expressions(queries: tuple[MetricQuery, ...]) -> None:
+    """Refuse expressions that cannot be evaluated, and one to watch that is not a single series."""
     try:
-        expressions: dict[str, Expression] = {each.id: parse(each.expression) for each in queries if each.expression}
-        evaluate_all(expressions, {each.id: () for each in queries if each.stat is not None}, 60)
+        plan = plan_of(queries)
     except MathError as error:
-        raise ValidationError(f"Invalid metrics list: {error}") from error
+        raise ValidationError(str(error)) from error
+    for expression in plan.expressions:
+        returned = next(query.returned for query in queries if query.id == expression.name)
+        if expression.kind is not Kind.SERIES and returned is not False:
+            raise ValidationError(
+                f"Error in expression '{expression.name}': The result is {expression.kind.value}, and an alarm watches "
+                "a single time series; SUM, AVG, MIN, MAX or FIRST make one of an array."
+            )
+
+
+def _check_work(alarm: MetricAlarm) -> None:
+    if (work := work_of(alarm)) > MAX_WORK:
+        raise LimitExceeded(
+            f"Each evaluation of the alarm would read and compute {work:,} values; the limit is {MAX_WORK:,}. "
+            "You may reduce them by fewer periods, fewer metrics or a shorter expression."
+        )
 
 
 # Rules of all alarms

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hostmaker.domain.alarm import AlarmKey
 
 AT_ONCE = -math.inf
+HOUR_S, DAY_S = 3600, 86_400
 _HAIR = 1e-6  # of a step: what sums of decimal fractions may lack
 
 
@@ -37,8 +37,13 @@ class Cadence:
     second_delay_s: float = 0.25
     hold_s: float = 10.0
 
-    def pace(self, period_s: int) -> Pace:
-        """Give the pace of an alarm; its step divides the period."""
+    def pace(self, period_s: int, span_s: int) -> Pace:
+        """Return the pace of an alarm whose periods together are `span_s`; multi-day alarms are evaluated hourly.
+
+        Source: CloudWatch user guide, "Using Amazon CloudWatch alarms", on alarms that span more than a day.
+        """
+        if span_s > DAY_S:
+            return Pace(HOUR_S, self.minute_delay_s)
         if period_s >= 60:
             return Pace(60, self.minute_delay_s)
         if period_s >= 10:
@@ -71,17 +76,16 @@ class Schedule:
         self._leave_pace(key)
         self._single.pop(key, None)
 
-    def due(self, now: float) -> set[AlarmKey]:
-        """Give the alarms to evaluate now; they stay due until `done`."""
+    def take(self, now: float) -> set[AlarmKey]:
+        """Return the alarms to evaluate now, which are not due any more: `also` makes one that was not due again."""
         due = {key for key, moment in self._single.items() if moment <= now}
-        return due.union(*(self._members[pace] for pace, moment in self._next.items() if moment <= now))
-
-    def done(self, due: Iterable[AlarmKey], now: float) -> None:
-        """What was due at `now` is evaluated."""
         for key in due:
-            if self._single.get(key, math.inf) <= now:
-                del self._single[key]
-        self._next = {pace: pace.next(now) if moment <= now else moment for pace, moment in self._next.items()}
+            del self._single[key]
+        for pace, moment in self._next.items():
+            if moment <= now:
+                due |= self._members[pace]
+                self._next[pace] = pace.next(now)
+        return due
 
     def wait(self, now: float) -> float | None:
         """Give the seconds until the next evaluation; None when there is none."""

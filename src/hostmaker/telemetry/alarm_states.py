@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 
 from hostmaker.domain.alarm import AlarmState, AlarmStatus, CompositeAlarm, MetricAlarm
+from hostmaker.kit.steps import Steps
 from hostmaker.planner.alarm import judge, reason
 from hostmaker.telemetry.alarm_points import Readable, iso, read_points, reason_data, says_enough
 from hostmaker.telemetry.alarm_schedule import Pace
@@ -31,9 +33,9 @@ def moved(before: AlarmStatus, state: AlarmState, why: str, data: str, now: floa
 
 def judged_metric(
     alarm: MetricAlarm, before: AlarmStatus, metrics: Readable, pace: Pace, now: float
-) -> AlarmStatus | None:
+) -> Steps[AlarmStatus | None]:
     """Evaluate a metric alarm; None when its state stays."""
-    points = read_points(alarm, metrics, pace.end(now), pace.step_s)
+    points = yield from read_points(alarm, metrics, pace.end(now), math.gcd(pace.step_s, alarm.period_s))
     verdict = judge(points.values, alarm.rule, before.state)
     if verdict.state is before.state or not says_enough(alarm, points, verdict):
         return None

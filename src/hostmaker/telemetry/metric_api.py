@@ -6,12 +6,13 @@ Source: CloudWatch API reference, pages PutMetricData, GetMetricStatistics, GetM
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 from hostmaker.domain.metric import Datum, Series
 from hostmaker.kit.json_value import Json
-from hostmaker.ports import CallContext, Handler
+from hostmaker.kit.steps import Steps, finish
+from hostmaker.ports import CallContext, Handler, Output
 from hostmaker.telemetry.errors import InvalidParameterValue
 from hostmaker.telemetry.metric_data import get_metric_data
 from hostmaker.telemetry.metric_pages import read_token, write_token
@@ -33,12 +34,17 @@ class MetricOperations:
         now: Callable[[], float],
         account: str,
         put: Callable[[Sequence[Datum]], None],
+        run: Callable[[Steps[Output]], Output | Awaitable[Output]] = finish,
     ) -> None:
-        """`put` stores and commits; it is called once for a request that has something to store."""
+        """`put` stores and commits; it is called once for a request that has something to store.
+
+        `run` runs what may take long.
+        """
         self._series = series
         self._now = now
         self._account = account
         self._put = put
+        self._run = run
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """Give the handlers by service and operation."""
@@ -54,13 +60,13 @@ class MetricOperations:
         if data := data_of(ctx.region, request, self._now()):
             self._put(data)
 
-    def get_metric_statistics(self, ctx: CallContext, request: dict[str, Json]) -> dict[str, object]:
+    def get_metric_statistics(self, ctx: CallContext, request: dict[str, Json]) -> Output | Awaitable[Output]:
         """GetMetricStatistics."""
-        return get_metric_statistics(self._series, ctx.region, request, self._now())
+        return self._run(get_metric_statistics(self._series, ctx.region, request, self._now()))
 
-    def get_metric_data(self, ctx: CallContext, request: dict[str, Json]) -> dict[str, object]:
+    def get_metric_data(self, ctx: CallContext, request: dict[str, Json]) -> Output | Awaitable[Output]:
         """GetMetricData."""
-        return get_metric_data(self._series, ctx.region, self._account, request, self._now())
+        return self._run(get_metric_data(self._series, ctx.region, self._account, request, self._now()))
 
     def list_metrics(self, ctx: CallContext, request: dict[str, Json]) -> dict[str, object]:
         """ListMetrics: those with data in the last two weeks, or three hours."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import heapq
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.steps import Steps, collect
 from hostmaker.telemetry.errors import InvalidNextToken
 
 T = TypeVar("T", int, str)
@@ -18,23 +21,18 @@ _AFTER_ALL = 1 << 31  # results have smaller numbers
 _NOT_PART = {"NextToken", "MaxDatapoints"}  # of what a token belongs to
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A datapoint of the result with that number."""
-
-    at: int
-    result: int
-    value: float
+Sparse = Mapping[int, float]
+"""A value at the start (in Unix seconds) of each period that has one, by time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The datapoints of one page, by result and in the order of the scan.
+    """The times of the datapoints of one page, by the number of their result and in the order of the scan.
 
     `cut`: the results of which more follow. `is_cut`: what follows has not been looked at.
     """
 
-    points: Mapping[int, Sequence[Point]]
+    times: Mapping[int, Sequence[int]]
     cut: frozenset[int]
     is_cut: bool
     token: str | None
@@ -44,7 +42,7 @@ class Scan:
     """A way through datapoints: by time, at one time by result, beginning where the page before ended."""
 
     def __init__(self, is_descending: bool, most: int, request: Mapping[str, Json]) -> None:
-        """`most` datapoints are given; raises InvalidNextToken for a token that is of another request."""
+        """A page has at most `most` datapoints; raises InvalidNextToken for a token that is of another request."""
         self.is_descending = is_descending
         self._most = most
         self._request = request
@@ -55,22 +53,29 @@ class Scan:
         """The time at which the page before ended; there may be more of it. None for the first page."""
         return None if self._place is None else self._way(self._place[0])
 
-    def cut(self, points: Iterable[Point], end: int | None) -> Page:
-        """Give the page. `points` are all up to the time `end`; None: there are no others."""
-        rest = sorted((point for point in points if self._is_ahead(point)), key=self._place_of)
-        shown, more = rest[: self._most], rest[self._most :]
-        found: dict[int, list[Point]] = {}
-        for point in shown:
-            found.setdefault(point.result, []).append(point)
-        place = self._place_of(shown[-1]) if more else None if end is None else (self._way(end), _AFTER_ALL)
+    def cut(self, results: Sequence[Sparse], end: int | None) -> Steps[Page]:
+        """Return the page. `results` have all datapoints up to the time `end`; None: there are no others."""
+        ways = heapq.merge(*(self._places(number, found) for number, found in enumerate(results)))
+        shown = yield from collect(itertools.islice(ways, self._most))
+        times: dict[int, list[int]] = {}
+        for way, number in shown:
+            times.setdefault(number, []).append(self._way(way))
+        more = next(ways, None) is not None
+        place = shown[-1] if more else None if end is None else (self._way(end), _AFTER_ALL)
         token = None if place is None else write_token(self._request, place)
-        return Page(found, frozenset(point.result for point in more), end is not None, token)
+        return Page(times, frozenset(self._cut(results, shown[-1]) if more else ()), end is not None, token)
 
-    def _is_ahead(self, point: Point) -> bool:
-        return self._place is None or self._place_of(point) > self._place
+    def _places(self, number: int, found: Sparse) -> Iterator[tuple[int, int]]:
+        """Yield the places of a result's datapoints that are ahead, in the order of the scan."""
+        times = reversed(list(found)) if self.is_descending else iter(found)
+        places = ((self._way(at), number) for at in times)
+        return (place for place in places if self._place is None or place > self._place)
 
-    def _place_of(self, point: Point) -> tuple[int, int]:
-        return self._way(point.at), point.result
+    def _cut(self, results: Sequence[Sparse], last: tuple[int, int]) -> Iterator[int]:
+        """Yield the results that have datapoints behind the last place of the page."""
+        for number, found in enumerate(results):
+            if found and (max(self._way(min(found)), self._way(max(found))), number) > last:
+                yield number
 
     def _way(self, at: int) -> int:
         return -at if self.is_descending else at

@@ -6,12 +6,13 @@ Source: CloudWatch API reference, page MetricDataQuery; user guide, "Using metri
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
+from hostmaker.domain.errors import ValidationError
 from hostmaker.domain.metric import Series
-from hostmaker.planner.metric_math import Expression, MathError, parse
+from hostmaker.planner.metric_math import Expression, MathError, Plan, plan
 from hostmaker.telemetry.errors import InvalidParameterCombination, InvalidParameterValue, MissingParameter
 from hostmaker.telemetry.metric_terms import (
     DimensionInput,
@@ -25,7 +26,6 @@ MOST_QUERIES = 500
 MOST_PER_PAGE = 100_800
 _ID = re.compile(r"[a-z][A-Za-z0-9_]*")
 _SQL = re.compile(r"\s*SELECT\b", re.IGNORECASE)
-_SEARCH = re.compile(r"\bSEARCH\s*\(", re.IGNORECASE)
 
 
 class MetricInput(TypedDict, total=False):
@@ -135,53 +135,41 @@ def metric_of(region: str, asked: MetricStat) -> Metric:
     return Metric(series, asked["Stat"], asked["Period"], asked.get("Unit"))
 
 
-def expression_of(query: QueryInput) -> Expression:
-    """Give the expression of a query; SELECT and SEARCH are refused by name."""
-    text = query["Expression"]
-    if _SQL.match(text):
-        raise InvalidParameterValue(
-            f"The Expression of {query['Id']} is a Metrics Insights query (SELECT), "
-            "which is not supported here. Supported are metric math expressions."
-        )
-    if _SEARCH.search(text):
-        raise InvalidParameterValue(
-            f"The Expression of {query['Id']} has a SEARCH, which is not supported here. "
-            "Name each metric in a MetricStat."
-        )
+def plan_of(queries: Sequence[QueryInput]) -> Plan:
+    """Return the plan of a request's expressions. Raises ValidationError for those that are none."""
+    for query in queries:
+        if _SQL.match(query.get("Expression", "")):
+            raise ValidationError(
+                f"Error in expression '{query['Id']}': Metrics Insights queries (SELECT) are not supported here. "
+                "Supported are metric math expressions."
+            )
     try:
-        return parse(text)
+        return plan(
+            {query["Id"]: query["Expression"] for query in queries if "Expression" in query},
+            [query["Id"] for query in queries if "MetricStat" in query],
+        )
     except MathError as error:
-        raise InvalidParameterValue(f"The Expression of {query['Id']} cannot be read: {error}") from error
+        raise ValidationError(str(error)) from error
 
 
 def periods_of(
-    queries: Sequence[QueryInput], metrics: Mapping[str, Metric], expressions: Mapping[str, Expression]
+    queries: Iterable[QueryInput], metrics: Mapping[str, Metric], expressions: Iterable[Expression]
 ) -> dict[str, int]:
-    """Give the period of every query; that of an expression is the one of all it refers to."""
+    """Return the period of every query; that of an expression is the one of all it reads.
+
+    `expressions` come in an order in which each reads only those before it. Raises MissingParameter for one that has
+    none, InvalidParameterCombination for one that joins several.
+    """
     known = {name: metric.period_s for name, metric in metrics.items()}
-    waiting = {query["Id"]: query for query in queries if query["Id"] in expressions}
-    while waiting:
-        ready = [name for name in waiting if not waiting.keys() & set(expressions[name].names)]
-        if not ready:
-            circle = ", ".join(sorted(waiting))
-            raise InvalidParameterValue(f"The expressions {circle} refer to each other in a circle.")
-        for name in ready:
-            known[name] = _period(waiting.pop(name), expressions[name], metrics, known)
+    asked = {query["Id"]: {query["Period"]} if "Period" in query else set() for query in queries}
+    for expression in expressions:
+        periods = {known[name] for name in expression.names} | asked[expression.name]
+        if not periods:
+            raise MissingParameter(f"{expression.name} needs a Period: its Expression reads no metric.")
+        if len(periods) > 1:
+            raise InvalidParameterCombination(
+                f"The Expression of {expression.name} joins the periods {', '.join(map(str, sorted(periods)))}; "
+                "all that it reads, and its own, must be one."
+            )
+        known[expression.name] = periods.pop()
     return known
-
-
-def _period(query: QueryInput, expression: Expression, metrics: Mapping[str, Metric], known: Mapping[str, int]) -> int:
-    names = [*expression.names, *(metrics if expression.takes_metrics else ())]
-    if unknown := [name for name in names if name not in known]:
-        raise InvalidParameterValue(
-            f"The Expression of {query['Id']} refers to {unknown[0]}, which is not among the ids of the request."
-        )
-    periods = {known[name] for name in names} | ({query["Period"]} if "Period" in query else set())
-    if not periods:
-        raise MissingParameter(f"{query['Id']} needs a Period: its Expression refers to no metric.")
-    if len(periods) > 1:
-        raise InvalidParameterCombination(
-            f"The Expression of {query['Id']} joins the periods {', '.join(map(str, sorted(periods)))}; "
-            "all that it refers to, and its own, must be one."
-        )
-    return periods.pop()

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict, cast
 
-from hostmaker.domain.metric import Series, Summary, merge, statistic
+from hostmaker.domain.metric import Series, Summary, statistic
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.steps import Steps
 from hostmaker.telemetry.errors import InvalidParameterCombination, InvalidParameterValue
+from hostmaker.telemetry.metric_reading import read_periods
 from hostmaker.telemetry.metric_terms import (
-    MINUTE_S,
     DimensionInput,
     SeriesReader,
     check_period,
@@ -42,8 +43,8 @@ class StatisticsInput(TypedDict):
 
 def get_metric_statistics(
     reader: SeriesReader, region: str, request: Mapping[str, Json], now: float
-) -> dict[str, object]:
-    """Give the output, datapoints by time. Data of several units stand in datapoints of their own."""
+) -> Steps[dict[str, object]]:
+    """Return the output, datapoints by time. Data of several units stand in datapoints of their own."""
     asked = cast(StatisticsInput, request)
     names, extended = asked.get("Statistics", []), asked.get("ExtendedStatistics", [])
     _check_statistics(names, extended)
@@ -55,13 +56,14 @@ def get_metric_statistics(
     _check_number(start, end, period_s)
     dimensions = dimensions_of(asked.get("Dimensions", []), "Dimensions")
     series = Series(region, asked["Namespace"], asked["MetricName"], dimensions)
-    found = _summaries(reader, series, start, int(-(-end // 1)), period_s, grain_s)
+    span = start, int(-(-end // 1))
+    found = yield from read_periods(
+        reader, series, span, period_s, now, histograms=bool(extended), unit=asked.get("Unit"), by_unit=True
+    )
     datapoints = [
         {"Timestamp": at, "Unit": unit, **told}
-        for (at, unit), summary in sorted(found.items())
-        if unit == asked.get("Unit", unit)
-        and is_shown(at, period_s, now)
-        and (told := _statistics(summary, names, extended))
+        for (at, unit), summary in found.items()
+        if is_shown(at, period_s, now) and (told := _statistics(summary, names, extended))
     ]
     return {"Label": series.name, "Datapoints": datapoints}
 
@@ -87,22 +89,6 @@ def _check_number(start: int, end: float, period_s: int) -> None:
             f"You have requested up to {number:,} datapoints, which exceeds the limit of {MOST_DATAPOINTS:,}. "
             "You may reduce the datapoints requested by increasing Period, or decreasing the time range."
         )
-
-
-def _summaries(
-    reader: SeriesReader, series: Series, start: int, end: int, period_s: int, grain_s: int
-) -> dict[tuple[int, str], Summary]:
-    """Give the summaries of the periods that follow each other from `start` on, by their start and unit.
-
-    The store's buckets lie at multiples of their period. Where `start` does not, they are put together of finer ones.
-    """
-    put_together_s = grain_s if period_s % grain_s == 0 else MINUTE_S
-    finer_s = put_together_s if start % period_s else period_s
-    found: dict[tuple[int, str], Summary] = {}
-    for bucket in reader.buckets(series, start, end, finer_s):
-        key = (start + (bucket.start - start) // period_s * period_s, bucket.unit)
-        found[key] = merge(found[key], bucket.summary) if key in found else bucket.summary
-    return found
 
 
 def _statistics(summary: Summary, names: Sequence[str], extended: Sequence[str]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NotRequired, Protocol, TypedDict
 
-from hostmaker.domain.metric import Bucket, Dimensions, Series
+from hostmaker.domain.metric import Dimensions, Series, Summary
 from hostmaker.telemetry.errors import InvalidParameterValue
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
@@ -23,8 +23,8 @@ _COARSENESS = ((63 * DAY_S, HOUR_S), (15 * DAY_S, 300), (3 * HOUR_S, MINUTE_S))
 class SeriesReader(Protocol):
     """What the operations read."""
 
-    def buckets(self, series: Series, start: int, end: int, period_s: int) -> list[Bucket]:
-        """Give the buckets of multiples of `period_s` since the epoch that hold values, start <= bucket < end."""
+    def cells(self, series: Series, start: int, end: int, histograms: bool) -> list[tuple[int, str, Summary]]:
+        """Return start, unit and summary of each cell that begins in [start, end); histograms only if asked for."""
         ...
 
     def find(

@@ -12,55 +12,19 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from hostmaker.domain.metric import Bucket, Datum, Series, Summary
 from hostmaker.kit.database import is_disk_error, migrate, named_queries
+from hostmaker.kit.steps import Steps
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.cell import Cell, dump_histogram, load_histogram, merge_histograms, merged
 from hostmaker.telemetry.retention import FORGOTTEN_AFTER_S, Roll, rolls_of
+from hostmaker.telemetry.series_entry import FOR_EVER, LAST_TO_S, Entry, Place
 
 SWEPT_AT_ONCE = 200  # series: a sweep must not keep others waiting
 ROLLED_AT_ONCE = 1000  # cells of one series and period
-LAST_TO_S = 60.0  # how exactly the time of the latest value is kept
-FOR_EVER = 0  # the period of the cell that holds all values
-MOST_BUCKETS, MOST_WINDOWS = 256, 64  # remembered of a series: alarms look at the same ones again and again
-
-
-class Place(NamedTuple):
-    """Which cell of a series."""
-
-    period: int
-    start: int
-    unit: str
-
-
-class _Entry:
-    """What is known of a series; `ident` is None until the first commit. `fresh`: what is not committed yet.
-
-    `read`: buckets as they were read, by period and start; `windows`: sums of them, by start, length, unit. Each is
-    forgotten when something comes into it. No cell begins later than `newest`, and none on disk later than
-    `newest_kept`.
-    """
-
-    __slots__ = ("fresh", "ident", "kept_last", "last", "newest", "newest_kept", "read", "series", "windows")
-
-    def __init__(self, series: Series, ident: int | None, last: float) -> None:
-        self.series = series
-        self.ident = ident
-        self.last = self.kept_last = last
-        self.newest = self.newest_kept = last + LAST_TO_S
-        self.fresh: dict[Place, Cell] = {}
-        self.read: dict[int, dict[int, tuple[Bucket, ...]]] = {}
-        self.windows: dict[tuple[int, int, str | None], Summary | None] = {}
-
-    def forget_read(self, at: int) -> None:
-        """Something comes into the cell that begins at `at`."""
-        for length, read in self.read.items():
-            read.pop(at // length * length, None)
-        if self.windows:
-            for key in [key for key in self.windows if key[0] <= at < key[0] + key[1]]:
-                del self.windows[key]
+MAX_BUCKETS, MAX_WINDOWS = 4400, 2048  # remembered of a series: alarms look at the same ones again and again
+READ_AT_ONCE, MERGED_AT_ONCE = 300, 2000  # buckets, between two steps
 
 
 class SeriesStore:
@@ -78,9 +42,9 @@ class SeriesStore:
             self._sql = named_queries("hostmaker.telemetry")
             self._entries = {entry.series: entry for entry in self._read_entries()}
             self._offsets: dict[str, int] = dict(self.db.execute(self._sql["offsets"]).fetchall())
-        self._changed: set[_Entry] = set()
+        self._changed: set[Entry] = set()
         self._moved: set[str] = set()  # rings whose offset is not committed yet
-        self._unswept: list[_Entry] = []
+        self._unswept: list[Entry] = []
 
     def close(self) -> None:
         """Close the database; what is not committed is lost, and read from the rings again."""
@@ -114,7 +78,7 @@ class SeriesStore:
         self._move(offsets)
         if not self._changed and not self._moved:
             return
-        idents: dict[_Entry, int] = {}
+        idents: dict[Entry, int] = {}
         with self._transaction():
             for entry in self._changed:
                 idents[entry] = self._write(entry)
@@ -153,10 +117,10 @@ class SeriesStore:
         if entry is None:
             return []
         low, high = -(-start // period_s) * period_s, -(-end // period_s) * period_s
-        if high - low > MOST_BUCKETS * period_s:
+        if high - low > MAX_BUCKETS * period_s:
             return self._buckets(entry, low, high, period_s)
         read = entry.read.setdefault(period_s, {})
-        if len(read) > 2 * MOST_BUCKETS:
+        if len(read) > 2 * MAX_BUCKETS:
             read.clear()
         starts = range(low, high, period_s)
         unread = [at for at in starts if at not in read]
@@ -164,23 +128,51 @@ class SeriesStore:
             self._read(entry, read, unread, period_s)
         return [bucket for at in starts for bucket in read[at]]
 
+    def cells(self, series: Series, start: int, end: int, histograms: bool) -> list[tuple[int, str, Summary]]:
+        """Return start, unit and summary of each cell that begins in [start, end), in no particular order.
+
+        Without `histograms` they are empty, and reading is several times faster.
+        """
+        entry = self._entries.get(series)
+        return [] if entry is None else list(self._summaries(entry, start, end, histograms))
+
     def windows(
         self, series: Series, starts: Sequence[int], length_s: int, step_s: int, unit: str | None
-    ) -> list[Summary | None]:
-        """Give what fell into each [start, start + length) of a unit (None: of any), in multiples of `step_s`."""
+    ) -> Steps[list[Summary | None]]:
+        """Return what fell into each [start, start + length) of a unit (None: of any), in multiples of `step_s`."""
         entry = self._entries.get(series)
         if entry is None:
             return [None for _ in starts]
-        known = entry.windows
-        if len(known) >= MOST_WINDOWS:
-            known.clear()
+        entry.settle()
+        unknown = [start for start in starts if (start, length_s, unit) not in entry.windows]
+        if len(entry.windows) + len(unknown) > MAX_WINDOWS:
+            entry.windows.clear()
+            unknown = list(starts)
+        yield from self._warm(entry, unknown, length_s, step_s)
+        merged_since, found = 0, list[Summary | None]()
         for start in starts:
-            if (start, length_s, unit) not in known:
-                buckets = self.buckets(series, start, start + length_s, step_s)
-                known[start, length_s, unit] = merged(buckets, unit)
-        return [known[start, length_s, unit] for start in starts]
+            entry.settle()  # values may have come since the last step
+            key = (start, length_s, unit)
+            if key not in entry.windows:
+                entry.windows[key] = merged(self.buckets(series, start, start + length_s, step_s), unit)
+                merged_since += length_s // step_s
+            found.append(entry.windows[key])
+            if merged_since >= MERGED_AT_ONCE:
+                merged_since = 0
+                yield
+        return found
 
-    def _read(self, entry: _Entry, read: dict[int, tuple[Bucket, ...]], starts: Sequence[int], period_s: int) -> None:
+    def _warm(self, entry: Entry, starts: Sequence[int], length_s: int, step_s: int) -> Steps[None]:
+        """Read the buckets of windows that are not known, a few at a time."""
+        for start in starts:
+            for low in range(start, start + length_s, READ_AT_ONCE * step_s):
+                high = min(start + length_s, low + READ_AT_ONCE * step_s)
+                known = entry.read.get(step_s, {})
+                if any(at not in known for at in range(low, high, step_s)):
+                    self.buckets(entry.series, low, high, step_s)
+                    yield
+
+    def _read(self, entry: Entry, read: dict[int, tuple[Bucket, ...]], starts: Sequence[int], period_s: int) -> None:
         """Read buckets that are not known, from the first to the last one of them."""
         found: dict[int, list[Bucket]] = {}
         for bucket in self._buckets(entry, starts[0], starts[-1] + period_s, period_s):
@@ -188,7 +180,7 @@ class SeriesStore:
         for at in starts:
             read[at] = tuple(found.get(at, ()))
 
-    def _buckets(self, entry: _Entry, low: int, high: int, period_s: int) -> list[Bucket]:
+    def _buckets(self, entry: Entry, low: int, high: int, period_s: int) -> list[Bucket]:
         cells: dict[tuple[int, str], Cell] = {}
         for at, unit, summary in self._summaries(entry, low, high):
             key = (at // period_s * period_s, unit)
@@ -261,10 +253,9 @@ class SeriesStore:
             for entry in turn:
                 if entry.ident is None:
                     continue
-                entry.read.clear()
-                entry.windows.clear()
                 for roll in rolls_of(entry.series.namespace):
-                    self._roll(entry.ident, roll, now)
+                    if self._roll(entry.ident, roll, now):
+                        entry.forget_finer(roll.coarser_s)
                 if entry.last < now - FORGOTTEN_AFTER_S and not entry.fresh:
                     self.db.execute(self._sql["forget_cells"], (entry.ident,))
                     self.db.execute(self._sql["forget_series"], (entry.ident,))
@@ -272,19 +263,21 @@ class SeriesStore:
         for entry in forgotten:
             del self._entries[entry.series]
 
-    def _roll(self, ident: int, roll: Roll, now: float) -> None:
+    def _roll(self, ident: int, roll: Roll, now: float) -> bool:
+        """Roll some old cells; whether there were any."""
         (oldest,) = self.db.execute(self._sql["oldest"], (ident, roll.period_s)).fetchone()
         if oldest is None or (before := roll.before(now, oldest, ROLLED_AT_ONCE)) <= oldest:
-            return
+            return False
         values = {"series": ident, "period": roll.period_s, "before": before, "coarser": roll.coarser_s}
         if roll.coarser_s is not None:
             self.db.execute(self._sql["roll_up"], values)
         self.db.execute(self._sql["drop_cells"], values)
+        return True
 
     # What they share
 
-    def _begin(self, series: Series) -> _Entry:
-        entry = self._entries[series] = _Entry(series, None, 0.0)
+    def _begin(self, series: Series) -> Entry:
+        entry = self._entries[series] = Entry(series, None, 0.0)
         return entry
 
     def _move(self, offsets: Mapping[str, int] | None) -> None:
@@ -292,7 +285,7 @@ class SeriesStore:
             self._offsets.update(offsets)
             self._moved.update(offsets)
 
-    def _write(self, entry: _Entry) -> int:
+    def _write(self, entry: Entry) -> int:
         """Write what is fresh of a series; gives its number."""
         ident, series = entry.ident, entry.series
         if ident is None:
@@ -317,15 +310,18 @@ class SeriesStore:
         else:
             self.db.execute(self._sql["set_offset"], (ring, position))
 
-    def _read_entries(self) -> Iterator[_Entry]:
+    def _read_entries(self) -> Iterator[Entry]:
         for ident, region, namespace, name, dimensions, last in self.db.execute(self._sql["all_series"]):
             pairs = tuple((key, value) for key, value in json.loads(dimensions))
-            yield _Entry(Series(region, namespace, name, pairs), ident, last)
+            yield Entry(Series(region, namespace, name, pairs), ident, last)
 
-    def _summaries(self, entry: _Entry, low: int, high: int) -> Iterator[tuple[int, str, Summary]]:
+    def _summaries(
+        self, entry: Entry, low: int, high: int, histograms: bool = True
+    ) -> Iterator[tuple[int, str, Summary]]:
         if entry.ident is not None and low <= entry.newest_kept:
+            statement = self._sql["cells" if histograms else "plain_cells"]
             with translated():
-                rows = self.db.execute(self._sql["cells"], (entry.ident, low, high)).fetchall()
+                rows = self.db.execute(statement, (entry.ident, low, high)).fetchall()
             for at, unit, *kept in rows:
                 yield at, unit, _summary(*kept)
         for place, cell in entry.fresh.items():
@@ -356,7 +352,7 @@ def translated() -> Iterator[None]:
         raise StoreUnavailableError(f"The database of metrics does not serve: {error}.") from error
 
 
-def _summary(count: float, total: float, least: float, greatest: float, histogram: str) -> Summary:
+def _summary(count: float, total: float, least: float, greatest: float, histogram: str = "") -> Summary:
     return Summary(count, total, least, greatest, load_histogram(histogram))
 
 

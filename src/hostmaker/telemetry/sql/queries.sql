@@ -21,6 +21,9 @@ ON CONFLICT DO UPDATE SET
 -- name: cells
 SELECT start, unit, count, total, least, greatest, histogram FROM cells
 WHERE series = ? AND period IN (1, 10, 60, 300, 3600) AND start >= ? AND start < ?;
+-- name: plain_cells
+SELECT start, unit, count, total, least, greatest FROM cells
+WHERE series = ? AND period IN (1, 10, 60, 300, 3600) AND start >= ? AND start < ?;
 -- name: has_cell
 SELECT 1 FROM cells WHERE series = ? AND period IN (1, 10, 60, 300, 3600) AND start >= ? AND start < ? LIMIT 1;
 -- name: totals
