@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.domain.errors import ApiError, ResourceNotFoundException
+from hostmaker.kit.steps import finish
 from hostmaker.logs.events import MOST_WORK
 from hostmaker.logs.groups import LogGroups
 from hostmaker.logs.times import LogClock
@@ -40,10 +41,10 @@ class House:
             self.clock.tick()
 
     def get(self, **request: Any) -> Any:
-        return self.groups.get_log_events(EAST, {"logGroupName": GROUP, "logStreamName": STREAM, **request})
+        return finish(self.groups.get_log_events(EAST, {"logGroupName": GROUP, "logStreamName": STREAM, **request}))
 
     def filter(self, **request: Any) -> Any:
-        return self.groups.filter_log_events(EAST, {"logGroupName": GROUP, **request})
+        return finish(self.groups.filter_log_events(EAST, {"logGroupName": GROUP, **request}))
 
 
 @pytest.fixture
@@ -146,7 +147,8 @@ def test_a_group_that_is_none(house: House, name: str) -> None:
     (house.root / EAST / ".deleted-1").mkdir()
     for operation in ("describe_log_streams", "get_log_events", "filter_log_events", "delete_log_group"):
         with pytest.raises(ResourceNotFoundException, match=r"^The specified log group does not exist\.$"):
-            getattr(house.groups, operation)(EAST, {"logGroupName": name, "logStreamName": STREAM})
+            done = getattr(house.groups, operation)(EAST, {"logGroupName": name, "logStreamName": STREAM})
+            finish(done)
 
 
 @pytest.mark.parametrize("region", ["..", ".", "a/b", "", "../instances", "eu-west-1"])
@@ -166,7 +168,7 @@ def test_a_group_by_its_arn(house: House) -> None:
     house.write("hello\n")
     arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{GROUP}"
     for identifier in (arn, f"{arn}:*", GROUP):
-        streams: Any = house.groups.describe_log_streams(EAST, {"logGroupIdentifier": identifier})["logStreams"]
+        streams: Any = finish(house.groups.describe_log_streams(EAST, {"logGroupIdentifier": identifier}))["logStreams"]
         assert len(streams) == 1
 
 
@@ -186,7 +188,7 @@ def test_a_deleted_group_is_gone_and_may_come_again(house: House) -> None:
 def test_a_stream_tells_when_it_was_written(house: House) -> None:
     house.write("a\n", at=5000)
     house.write("b\n", at=7000)
-    assert house.groups.describe_log_streams(EAST, {"logGroupName": GROUP})["logStreams"] == [
+    assert finish(house.groups.describe_log_streams(EAST, {"logGroupName": GROUP}))["logStreams"] == [
         {
             "logStreamName": STREAM,
             "creationTime": 5000,
@@ -208,7 +210,7 @@ def test_streams_are_ordered_and_found(house: House) -> None:
         house.write("x\n", name, at=at * 100)
 
     def ask(**request: Any) -> list[str]:
-        return stream_names(house.groups.describe_log_streams(EAST, {"logGroupName": GROUP, **request}))
+        return stream_names(finish(house.groups.describe_log_streams(EAST, {"logGroupName": GROUP, **request})))
 
     assert ask() == ["blue/i-1", "blue/i-2", "green/i-3"]
     assert ask(descending=True) == ["green/i-3", "blue/i-2", "blue/i-1"]
@@ -232,7 +234,7 @@ def test_pages_of_streams_are_the_whole(times: dict[str, int], limit: int, desce
             house.write("x\n", f"v/{name}", at=at)
 
         def ask(**request: Any) -> Any:
-            return house.groups.describe_log_streams(EAST, {"logGroupName": GROUP, **request})
+            return finish(house.groups.describe_log_streams(EAST, {"logGroupName": GROUP, **request}))
 
         whole = stream_names(ask(orderBy=order, descending=descending))
         pages = list(all_pages(ask, orderBy=order, descending=descending, limit=limit))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hostmaker.domain.errors import ApiError, ValidationError
 from hostmaker.domain.metric import Datum, Series, Summary, of_value
+from hostmaker.kit.steps import Steps, finish
 from hostmaker.ports import CallContext
 from hostmaker.telemetry.errors import (
     InvalidNextToken,
@@ -35,7 +36,8 @@ class FakeSeries:
         self.data: list[Datum] = []
         self.puts = 0
 
-    def put(self, data: Iterable[Datum]) -> None:
+    def put(self, data: Iterable[Datum]) -> Steps[None]:
+        yield
         self.data += data
         self.puts += 1
 
@@ -363,7 +365,7 @@ def test_the_start_is_before_the_end() -> None:
 def test_what_is_old_is_shown_at_coarse_periods_alone() -> None:
     house = House()
     for ago in (60, 4 * 3600, 16 * DAY, 64 * DAY):
-        house.series.put([Datum(Series("us-east-1", "n", "m"), (NOW - ago) // 3600 * 3600, of_value(1.0))])
+        finish(house.series.put([Datum(Series("us-east-1", "n", "m"), (NOW - ago) // 3600 * 3600, of_value(1.0))]))
     for period, count in ((1, 0), (60, 2), (300, 3), (3600, 4)):
         seen = sum(
             len(house.values(Period=period, StartTime=NOW - ago - 3600, EndTime=NOW - ago + 60))

@@ -37,6 +37,8 @@ from hostmaker.kit.counts import Counts
 from hostmaker.kit.json_value import Json
 from hostmaker.kit.processes import boot_id
 from hostmaker.kit.roles import CannotServeError
+from hostmaker.kit.steps import Steps
+from hostmaker.kit.turns import Turns
 from hostmaker.logs.groups import LogGroups
 from hostmaker.logs.write import append_line
 from hostmaker.objects.s3 import S3Access, S3Objects
@@ -75,6 +77,7 @@ async def main(start: Start) -> None:
         download=timedelta(seconds=settings.control.download_timeout_s),
         startup=timedelta(seconds=settings.control.startup_timeout_s),
     )
+    turns = Turns()
 
     def open_telemetry() -> Telemetry:
         return Telemetry(
@@ -86,6 +89,7 @@ async def main(start: Start) -> None:
             hub.outstanding,
             lambda change: _alarm_changed(change, reconciler),
             lambda _: reconciler.wake(),
+            turns,
         )
 
     try:
@@ -119,7 +123,7 @@ async def main(start: Start) -> None:
         allow_delete_in_progress=settings.control.allow_delete_in_progress,
     )
     types = frozenset(name.strip() for name in settings.control.instance_types.split(",") if name.strip())
-    others = {**_peripherals(start, clock, store), **telemetry.handlers()}
+    others = {**_peripherals(start, clock, store, turns), **telemetry.handlers()}
     pages = [*event_routes(feed, settings.account_id), *watch_routes(services, telemetry.traffic, clock.scale)]
     pages += serving_routes(store.endpoints, hub.seen, hub.is_served)
     if settings.control.clock_in_hand:
@@ -185,7 +189,9 @@ async def _serve(app: Starlette, path: Path) -> None:
     await server._serve()
 
 
-def _peripherals(start: Start, clock: PlatformClock, store: SqliteStore) -> dict[tuple[str, str], Handler]:
+def _peripherals(
+    start: Start, clock: PlatformClock, store: SqliteStore, turns: Turns
+) -> dict[tuple[str, str], Handler]:
     """Give the operations of the services around hosting."""
     settings = start.joined.settings
     credentials = open_credentials(settings.data / "credentials.json")
@@ -209,9 +215,9 @@ def _peripherals(start: Start, clock: PlatformClock, store: SqliteStore) -> dict
         **Identities(lambda _: credentials.secret_access_key, real_now, since, store).handlers(),
         **Registry(tags, real_now, since, resolved).handlers(),
         ("logs", "DescribeLogGroups"): _by_region(logs.describe_log_groups),
-        ("logs", "DescribeLogStreams"): _by_region(logs.describe_log_streams),
-        ("logs", "GetLogEvents"): _by_region(logs.get_log_events),
-        ("logs", "FilterLogEvents"): _by_region(logs.filter_log_events),
+        ("logs", "DescribeLogStreams"): _in_turns(turns, logs.describe_log_streams),
+        ("logs", "GetLogEvents"): _in_turns(turns, logs.get_log_events),
+        ("logs", "FilterLogEvents"): _in_turns(turns, logs.filter_log_events),
         ("logs", "DeleteLogGroup"): _by_region(logs.delete_log_group),
     }
 
@@ -219,6 +225,13 @@ def _peripherals(start: Start, clock: PlatformClock, store: SqliteStore) -> dict
 def _by_region(operation: Callable[[str, dict[str, Json]], Output]) -> Handler:
     def handle(ctx: CallContext, request: dict[str, Json]) -> Output:
         return operation(ctx.region, request)
+
+    return handle
+
+
+def _in_turns(turns: Turns, operation: Callable[[str, dict[str, Json]], Steps[Output]]) -> Handler:
+    async def handle(ctx: CallContext, request: dict[str, Json]) -> Output:
+        return await turns.finish(operation(ctx.region, request))
 
     return handle
 

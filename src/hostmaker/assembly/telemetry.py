@@ -16,13 +16,12 @@ from hostmaker.kit.clock import PlatformClock
 from hostmaker.kit.files import lock_holder
 from hostmaker.kit.json_value import Json
 from hostmaker.kit.steps import Steps
-from hostmaker.kit.turns import BusyError, Turns
-from hostmaker.ports import Handler, Output, StoreUnavailableError
+from hostmaker.kit.turns import Turns
+from hostmaker.ports import Handler, StoreUnavailableError
 from hostmaker.telemetry.alarm_api import AlarmOperations
 from hostmaker.telemetry.alarm_engine import AlarmEngine
 from hostmaker.telemetry.alarm_schedule import Cadence
 from hostmaker.telemetry.alarm_store import AlarmStore
-from hostmaker.telemetry.errors import Throttling
 from hostmaker.telemetry.metric_api import MetricOperations
 from hostmaker.telemetry.prometheus import prometheus_text
 from hostmaker.telemetry.publish import InService, Publisher, Serving, serving
@@ -51,15 +50,19 @@ class Telemetry:
         outstanding: Callable[[Sequence[int]], dict[int, int]],
         told: Callable[[StateChange], None],
         deleted: Callable[[Sequence[AlarmKey]], None],
+        turns: Turns,
     ) -> None:
-        """`told` is called for each change of an alarm's state when it is kept, `deleted` when alarms are gone."""
+        """`turns` are those of requests.
+
+        `told` is called for each change of an alarm's state when it is kept, `deleted` when alarms are gone.
+        """
         rings = run_dir / "rings"
         self._clock = clock
         self._account = account
         self._in_service = InService(endpoints)
         self._outstanding = outstanding
         self._due = asyncio.Event()
-        self._turns, self._alarm_turns = Turns(), Turns()  # requests never keep alarms waiting
+        self._turns, self._alarm_turns = turns, Turns()  # requests never keep alarms waiting
         self._series = SeriesStore(data_dir / "metrics.db", clock.seconds)
         self._counter = Counter(rings, self._series, lambda name: lock_holder(rings / name) is not None, clock.seconds)
         self._publisher = Publisher(self._series)
@@ -77,7 +80,7 @@ class Telemetry:
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         """Give the operations of CloudWatch."""
-        metrics = MetricOperations(self._series, self._clock.seconds, self._account, self._put, self._run)
+        metrics = MetricOperations(self._series, self._clock.seconds, self._account, self._put, self._turns.finish)
         alarms = AlarmOperations(self.alarms, self._store, self._clock.now, self._account)
         return {**metrics.handlers(), **alarms.handlers()}
 
@@ -152,16 +155,8 @@ class Telemetry:
             except StoreUnavailableError as error:
                 log.warning("old metrics are not removed: %s", error)
 
-    async def _run(self, steps: Steps[Output]) -> Output:
-        """Run what may take long, and let the process do everything else meanwhile."""
-        try:
-            return await self._turns.finish(steps)
-        except BusyError as error:
-            raise Throttling(f"Rate exceeded: {error}. Try again.") from error
-
-    def _put(self, data: Sequence[Datum]) -> None:
-        self._series.put(data)
-        self._series.commit()
+    def _put(self, data: Sequence[Datum]) -> Steps[None]:
+        yield from self._series.store(data)
         arrived: set[Series] = {datum.series for datum in data}
         self.alarms.data_arrived(arrived)
 

@@ -22,12 +22,15 @@ from hostmaker.control.services import Services
 from hostmaker.control.status import endpoint_status, node_status
 from hostmaker.control.tags import Tags
 from hostmaker.control.updates import Updates
-from hostmaker.domain.errors import ApiError, InternalFailure, UnknownOperationException
+from hostmaker.domain.errors import ApiError, InternalFailure, ThrottlingException, UnknownOperationException
 from hostmaker.domain.fleet import Known
 from hostmaker.domain.permissions import Caller, check_operation
+from hostmaker.kit.aside import Aside, parts_of
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.turns import BusyError
 from hostmaker.ports import CallContext, Handler, Output, StoreUnavailableError
 from hostmaker.wire.answer import HttpAnswer, answer, error_answer
+from hostmaker.wire.body import MAX_UNPACKED_BYTES
 from hostmaker.wire.request import Call, parse, protocol_of, service_of
 
 log = logging.getLogger("hostmaker.control")
@@ -50,8 +53,10 @@ def management_app(
     """
     handlers = {**operations(services), **others}
 
+    aside = Aside()
+
     async def manage(request: Request) -> Response:
-        return await _manage(request, handlers, services.account, default_region, instance_types)
+        return await _manage(request, handlers, services.account, default_region, instance_types, aside)
 
     async def health(request: Request) -> Response:
         known = isinstance(services.facts(), Known)
@@ -114,7 +119,12 @@ def operations(services: Services) -> dict[tuple[str, str], Handler]:
 
 
 async def _manage(
-    request: Request, handlers: Handlers, account: str, default_region: str, instance_types: frozenset[str]
+    request: Request,
+    handlers: Handlers,
+    account: str,
+    default_region: str,
+    instance_types: frozenset[str],
+    aside: Aside,
 ) -> Response:
     """The owner of a request: whatever goes wrong in it becomes an answer here."""
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -125,14 +135,18 @@ async def _manage(
     try:
         region, role = headers.get("x-hostmaker-region") or default_region, headers.get("x-hostmaker-role")
         ctx = CallContext(region, account, headers.get("x-hostmaker-access-key", ""), request_id, role)
-        permit = partial(_permit, ctx)
-        call = parse(method, path, query, headers, await request.body(), service, instance_types, permit)
-        return _response(answer(call, await _carry_out(handlers, call, ctx), request_id))
+        permit, body = partial(_permit, ctx), await request.body()
+        size = len(body) + len(query) if "content-encoding" not in headers else MAX_UNPACKED_BYTES
+        call = await aside.call(size, parse, method, path, query, headers, body, service, instance_types, permit)
+        output = await _carry_out(handlers, call, ctx)
+        return _response(await aside.call(parts_of(output), answer, call, output, request_id))
     except ApiError as error:
         failure = error
     except StoreUnavailableError as error:
         log.error("request %s: %s", request_id, error)
         failure = InternalFailure(f"{error} Nothing was changed; free some disk space and try again.")
+    except BusyError as error:
+        failure = ThrottlingException(f"Rate exceeded: {error}. Try again.")
     except ClientDisconnect:
         return Response(status_code=400)  # nobody is there to read it
     except Exception:  # ours: the caller gets a 500, the log the traceback

@@ -62,6 +62,12 @@ class ModelError(ApiError):
     code, status = "ModelError", 424
 
 
+class ThrottlingException(ApiError):
+    """Too many requests that take long wait already; clients try again by themselves."""
+
+    code, status = "ThrottlingException", 400
+
+
 class ServiceUnavailable(ApiError):
     """The endpoint cannot serve at the moment."""
 

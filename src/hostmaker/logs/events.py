@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hostmaker.logs.lines import Line, last_lines, line_start, lines_between
+from hostmaker.kit.steps import Steps, collect
+from hostmaker.logs.lines import Line, line_start, lines_between
 from hostmaker.logs.patterns import InvalidParameterException
 from hostmaker.logs.times import Marks, read_ends_ms, read_marks
 
@@ -18,7 +19,7 @@ MOST_EVENTS = 10_000
 MOST_PAGE_BYTES = 1024 * 1024
 MOST_WORK = 4 * 1024 * 1024  # bytes to look through; a page may be empty and have a next one, as the service's may
 LINE_WORK = 80  # what any line costs to look at, in bytes
-MOST_LINES = MOST_WORK // LINE_WORK
+STEP_WORK = 64 * 1024  # bytes to look through between two steps
 EVENT_OVERHEAD_BYTES = 26
 INVALID_TOKEN = "The specified nextToken is invalid."  # noqa: S105 - a sentence
 
@@ -108,39 +109,81 @@ class Page:
     end: int
 
 
-def page_forward(stream: Stream, window: Window, position: int | None, limit: int) -> Page:
-    """Give the first events at or behind `position`, which defaults to the window's beginning."""
+class _Budget:
+    """How much of a log has been looked through."""
+
+    def __init__(self) -> None:
+        self.work = self._paused_at = 0
+
+    def take(self, line: Line | Event) -> bool:
+        """Count a line; whether it is time for a pause."""
+        self.work += line.end - line.start + LINE_WORK
+        if self.work - self._paused_at < STEP_WORK:
+            return False
+        self._paused_at = self.work
+        return True
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether a page has to end."""
+        return self.work > MOST_WORK
+
+
+def page_forward(stream: Stream, window: Window, position: int | None, limit: int) -> Steps[Page]:
+    """Return the first events at or behind `position`, which defaults to the window's beginning."""
     low, high = stream.span(window)
     at = start = low if position is None else max(low, position)
     events: list[Event] = []
-    room, work = MOST_PAGE_BYTES, 0
+    room, budget = MOST_PAGE_BYTES, _Budget()
     for line in lines_between(stream.path, start, high):
-        if work > MOST_WORK or len(events) == limit or (room < _cost(line) and events):
+        if budget.is_spent or len(events) == limit or (room < _cost(line) and events):
             break
         at = line.end
-        work += line.end - line.start + LINE_WORK
         if not line.is_blank:
             events.append(stream.event(line))
             room -= _cost(line)
+        if budget.take(line):
+            yield
     return Page(tuple(events), events[0].start if events else start, at)
 
 
-def page_backward(stream: Stream, window: Window, position: int | None, limit: int) -> Page:
-    """Give the last events that end at or before `position`, which defaults to the window's end."""
+def page_backward(stream: Stream, window: Window, position: int | None, limit: int) -> Steps[Page]:
+    """Return the last events that end at or before `position`, which defaults to the window's end."""
     low, high = stream.span(window)
-    end = high if position is None else min(high, position)
-    lines = last_lines(stream.path, low, end, limit, MOST_PAGE_BYTES, MOST_LINES) if low < end else []
+    at = high if position is None else min(high, position)
+    newest: int | None = None
     kept: list[Line] = []
-    room = MOST_PAGE_BYTES
-    for line in reversed(lines):
-        if len(kept) == limit or (room < _cost(line) and kept):
-            break
-        if not line.is_blank:
+    room, budget = MOST_PAGE_BYTES, _Budget()
+    is_full = False
+    while low < at and not is_full and not budget.is_spent:
+        start = _line_before(stream.path, low, at)
+        lines = list(lines_between(stream.path, start, at))
+        at = lines[0].start if lines else start
+        yield
+        for line in reversed(lines):
+            newest = line.end if newest is None else newest
+            budget.take(line)
+            if line.is_blank:
+                continue
+            if is_full := len(kept) == limit or (room < _cost(line) and bool(kept)):
+                break
             kept.append(line)
             room -= _cost(line)
     if not kept:
-        return Page((), lines[0].start if lines else low, lines[-1].end if lines else low)
-    return Page(tuple(stream.event(line) for line in reversed(kept)), kept[-1].start, kept[0].end)
+        return Page((), low if newest is None else at, low if newest is None else newest)
+    events = yield from collect(map(stream.event, reversed(kept)))
+    return Page(tuple(events), kept[-1].start, kept[0].end)
+
+
+def _line_before(path: Path, low: int, end: int) -> int:
+    """Return where a line begins, about STEP_WORK before `end`; further back where one line is longer than that."""
+    reach = STEP_WORK
+    while reach < end - low:
+        start = line_start(path, end - reach, low)
+        if start < end - reach or reach > MOST_PAGE_BYTES:
+            return start
+        reach *= 4
+    return low
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,20 +202,21 @@ class Place:
 
 def merged(
     streams: Sequence[Stream], window: Window, matches: Callable[[str], bool], limit: int, token: str
-) -> tuple[tuple[Event, ...], str]:
-    """Give the matching events of several streams in the order of time, and the token of the next page if any."""
+) -> Steps[tuple[tuple[Event, ...], str]]:
+    """Return the matching events of several streams in the order of time, and the token of the next page if any."""
     after = _place(token) if token else None
     undated = dict(after.undated) if after else {}
     events: list[Event] = []
-    room, work, last = MOST_PAGE_BYTES, 0, None
+    room, budget, last = MOST_PAGE_BYTES, _Budget(), None
     for event in heapq.merge(*(_after(stream, window, after) for stream in streams)):
         is_one = matches(event.message) and bool(event.message.strip())
         cost = event.end - event.start + EVENT_OVERHEAD_BYTES
-        if len(events) == limit or work > MOST_WORK or (is_one and room < cost and events):
+        if len(events) == limit or budget.is_spent or (is_one and room < cost and events):
             assert last is not None
             return tuple(events), _token(Place(last.at_ms, last.stream, last.end, undated))
         last = event
-        work += event.end - event.start + LINE_WORK
+        if budget.take(event):
+            yield
         if not event.is_dated:
             undated[event.stream] = event.end
         if is_one:

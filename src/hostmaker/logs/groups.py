@@ -9,16 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from hostmaker.domain.errors import ResourceNotFoundException
 from hostmaker.domain.names import log_group, partition
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.steps import Steps, collect
 from hostmaker.logs.events import (
     INVALID_TOKEN,
     MOST_EVENTS,
@@ -60,13 +63,16 @@ class LogGroups:
         page, token = _page(names, request, lambda name: name)
         return {"logGroups": [self._group(region, name) for name in page], **token}
 
-    def describe_log_streams(self, region: str, request: Request) -> dict[str, Json]:
+    def describe_log_streams(self, region: str, request: Request) -> Steps[dict[str, Json]]:
         """DescribeLogStreams."""
         group, prefix = self._directory(region, request), _text(request, "logStreamNamePrefix")
         by_time, descending = request.get("orderBy") == "LastEventTime", request.get("descending") is True
         if by_time and prefix:
             raise InvalidParameterException("Cannot order by LastEventTime with a logStreamNamePrefix.")
         streams = [stream for stream in self._streams(group) if stream.name.startswith(prefix)]
+
+        if by_time:
+            yield from collect((stream.ends_ms for stream in streams), 100)  # a file of each is read
 
         def key(stream: Stream) -> str:
             return f"{stream.ends_ms[1] if stream.ends_ms else 0:020d}{stream.name}" if by_time else stream.name
@@ -75,7 +81,7 @@ class LogGroups:
         page, token = _page(streams, request, key, descending)
         return {"logStreams": [self._stream(region, group, stream) for stream in page], **token}
 
-    def get_log_events(self, region: str, request: Request) -> dict[str, Json]:
+    def get_log_events(self, region: str, request: Request) -> Steps[dict[str, Json]]:
         """GetLogEvents; at either end the same token comes back, as the service does it."""
         stream = self._one_stream(region, request)
         window = Window(_number(request, "startTime") or 0, _number(request, "endTime"))
@@ -86,21 +92,21 @@ class LogGroups:
             if match is None:
                 raise InvalidParameterException(INVALID_TOKEN)
             forward, position = match[1] == "f", int(match[2])
-        page = (page_forward if forward else page_backward)(stream, window, position, limit)
+        page = yield from (page_forward if forward else page_backward)(stream, window, position, limit)
         return {
             "events": [_told(event) for event in page.events],
             "nextForwardToken": f"f/{page.end}",
             "nextBackwardToken": f"b/{page.start}",
         }
 
-    def filter_log_events(self, region: str, request: Request) -> dict[str, Json]:
+    def filter_log_events(self, region: str, request: Request) -> Steps[dict[str, Json]]:
         """FilterLogEvents; a page may hold fewer events than are asked for, or none, and have a next one."""
         streams = self._chosen(self._directory(region, request), request)
         end_ms = _number(request, "endTime")
         window = Window(_number(request, "startTime") or 0, None if end_ms is None else end_ms + 1)
         matches = pattern(_text(request, "filterPattern"))
         limit = min(_number(request, "limit") or MOST_EVENTS, MOST_EVENTS)
-        events, token = merged(streams, window, matches, limit, _text(request, "nextToken"))
+        events, token = yield from merged(streams, window, matches, limit, _text(request, "nextToken"))
         told: list[Json] = [
             {**_told(event), "logStreamName": event.stream, "eventId": _event_id(event)} for event in events
         ]
@@ -121,8 +127,9 @@ class LogGroups:
     def _groups(self, region: str) -> list[str]:
         if not NAME(region):
             return []
-        found = (path for path in (self._root / region).glob("*") if NAME(path.name) and path.is_dir())
-        return sorted(GROUP_PREFIX + path.name for path in found)
+        with suppress(FileNotFoundError), os.scandir(self._root / region) as found:
+            return sorted(GROUP_PREFIX + each.name for each in found if NAME(each.name) and each.is_dir())
+        return []
 
     def _directory(self, region: str, request: Request) -> Path:
         name = _text(request, "logGroupName") or _text(request, "logGroupIdentifier")

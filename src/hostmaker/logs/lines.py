@@ -42,21 +42,6 @@ def lines_between(path: Path, start: int, end: int) -> Iterator[Line]:
             at += len(piece)
 
 
-def last_lines(path: Path, start: int, end: int, wanted: int, most_bytes: int, most_lines: int) -> list[Line]:
-    """Give the last lines between `start` and `end`, from further and further back.
-
-    There are `wanted` that are not blank, as many as either bound holds, or all there are; there may be more.
-    """
-    reach = TURN_BYTES
-    while True:
-        first = max(start, end - reach)
-        lines = list(lines_between(path, start if first == start else line_start(path, first, start), end))
-        is_enough = reach >= most_bytes + MOST_LINE_BYTES or len(lines) >= most_lines
-        if first == start or is_enough or sum(not line.is_blank for line in lines) >= wanted:
-            return lines
-        reach *= 4
-
-
 def line_start(path: Path, position: int, lowest: int = 0) -> int:
     """Give where the line that goes on at `position` begins: there or before, though never beneath `lowest`."""
     first = max(lowest, position - MOST_LINE_BYTES)

@@ -45,9 +45,3 @@ class InvalidNextToken(ApiError):
     """A token that no page has given."""
 
     code, status = "InvalidNextToken", 400
-
-
-class Throttling(ApiError):
-    """Too many requests at a time that take long; clients try again by themselves."""
-
-    code, status = "Throttling", 400

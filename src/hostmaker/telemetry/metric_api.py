@@ -33,10 +33,10 @@ class MetricOperations:
         series: SeriesReader,
         now: Callable[[], float],
         account: str,
-        put: Callable[[Sequence[Datum]], None],
+        put: Callable[[Sequence[Datum]], Steps[None]],
         run: Callable[[Steps[Output]], Output | Awaitable[Output]] = finish,
     ) -> None:
-        """`put` stores and commits; it is called once for a request that has something to store.
+        """`put` stores and writes; it is called once for a request that has something to store.
 
         `run` runs what may take long.
         """
@@ -55,10 +55,14 @@ class MetricOperations:
             ("cloudwatch", "ListMetrics"): self.list_metrics,
         }
 
-    def put_metric_data(self, ctx: CallContext, request: dict[str, Json]) -> None:
-        """PutMetricData: all of it is stored when this returns."""
-        if data := data_of(ctx.region, request, self._now()):
-            self._put(data)
+    def put_metric_data(self, ctx: CallContext, request: dict[str, Json]) -> Output | Awaitable[Output]:
+        """PutMetricData: all of it is stored when this is answered."""
+        return self._run(self._stored(ctx.region, request))
+
+    def _stored(self, region: str, request: Mapping[str, Json]) -> Steps[None]:
+        data = yield from data_of(region, request, self._now())
+        if data:
+            yield from self._put(data)
 
     def get_metric_statistics(self, ctx: CallContext, request: dict[str, Json]) -> Output | Awaitable[Output]:
         """GetMetricStatistics."""

@@ -10,6 +10,7 @@ from typing import NotRequired, TypedDict, cast
 
 from hostmaker.domain.metric import Datum, Series, Summary, bucket_of, of_value
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.steps import Steps, collect
 from hostmaker.telemetry.errors import InvalidParameterCombination, InvalidParameterValue, MissingParameter
 from hostmaker.telemetry.metric_terms import DAY_S, HOUR_S, DimensionInput, dimensions_of
 
@@ -44,8 +45,8 @@ class MetricDatum(TypedDict):
     StorageResolution: NotRequired[int]
 
 
-def data_of(region: str, request: Mapping[str, Json], now: float) -> list[Datum]:
-    """Give all data of a PutMetricData request, or raise an error of the caller: all of it is taken, or none."""
+def data_of(region: str, request: Mapping[str, Json], now: float) -> Steps[list[Datum]]:
+    """Return all data of a PutMetricData request, or raise an error of the caller: all of it is taken, or none."""
     for name in ("EntityMetricData", "StrictEntityValidation"):
         if request.get(name):
             raise InvalidParameterValue(f"The parameter {name} is not supported here: metrics have no entities.")
@@ -60,7 +61,8 @@ def data_of(region: str, request: Mapping[str, Json], now: float) -> list[Datum]
         raise MissingParameter("The parameter MetricData is required.")
     _check_size(given, MOST_DATA, "MetricData")
     data = (_datum(region, namespace, each, f"MetricData.member.{n}", now) for n, each in enumerate(given, 1))
-    return [datum for datum in data if datum.summary.count]
+    found = yield from collect(data, MOST_VALUES)
+    return [datum for datum in found if datum.summary.count]
 
 
 def _datum(region: str, namespace: str, given: MetricDatum, where: str, now: float) -> Datum:

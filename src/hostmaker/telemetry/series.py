@@ -25,6 +25,7 @@ SWEPT_AT_ONCE = 200  # series: a sweep must not keep others waiting
 ROLLED_AT_ONCE = 1000  # cells of one series and period
 MAX_BUCKETS, MAX_WINDOWS = 4400, 2048  # remembered of a series: alarms look at the same ones again and again
 READ_AT_ONCE, MERGED_AT_ONCE = 300, 2000  # buckets, between two steps
+STORED_AT_ONCE = 1000  # values of histograms and what every datum costs, between two steps
 
 
 class SeriesStore:
@@ -78,19 +79,40 @@ class SeriesStore:
         self._move(offsets)
         if not self._changed and not self._moved:
             return
-        idents: dict[Entry, int] = {}
         with self._transaction():
-            for entry in self._changed:
-                idents[entry] = self._write(entry)
+            idents = [(entry, self._write(entry)) for entry in self._changed]
             for ring in self._moved:
                 self._write_offset(ring)
-        for entry, ident in idents.items():
+        self._written(idents)
+        self._moved.clear()
+
+    def store(self, data: Sequence[Datum]) -> Steps[None]:
+        """Add values that come from no ring and write them, some at a time."""
+        piece: list[Datum] = []
+        weight = 0
+        for datum in data:
+            piece.append(datum)
+            weight += 5 + len(datum.summary.histogram)
+            if weight >= STORED_AT_ONCE:
+                self._store(piece)
+                piece, weight = [], 0
+                yield
+        self._store(piece)
+
+    def _store(self, data: Sequence[Datum]) -> None:
+        self.put(data)
+        with self._transaction():
+            entries = {self._entries[datum.series] for datum in data}
+            idents = [(entry, self._write(entry)) for entry in entries]
+        self._written(idents)
+
+    def _written(self, idents: Iterable[tuple[Entry, int]]) -> None:
+        for entry, ident in idents:
             entry.fresh.clear()
             if entry.ident is None or entry.last - entry.kept_last >= LAST_TO_S:
                 entry.kept_last = entry.last
             entry.ident, entry.newest_kept = ident, entry.newest
-        self._changed.clear()
-        self._moved.clear()
+            self._changed.discard(entry)
 
     def offsets(self) -> dict[str, int]:
         """Give how far each ring was read, by its name."""

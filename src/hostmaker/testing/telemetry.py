@@ -14,6 +14,7 @@ from hostmaker.domain.alarm import AlarmKey, AlarmReading, StateChange
 from hostmaker.domain.endpoint import Endpoint
 from hostmaker.domain.metric import Datum, Series
 from hostmaker.kit.ring import Record
+from hostmaker.kit.steps import Steps
 from hostmaker.ports import Alarms, Handler
 from hostmaker.telemetry.alarm_api import AlarmOperations
 from hostmaker.telemetry.alarm_engine import AlarmEngine
@@ -107,7 +108,7 @@ class WorldTelemetry:
             self._series = SeriesStore(None, self._clock.platform_s)
             self.begin()
         assert self._engine is not None
-        metrics = MetricOperations(self._series, self._clock.platform_s, self._account, self._arrived)
+        metrics = MetricOperations(self._series, self._clock.platform_s, self._account, self._put)
         alarms = AlarmOperations(self._engine, self._store, self._clock.now, self._account)
         return {**metrics.handlers(), **alarms.handlers()}
 
@@ -161,6 +162,10 @@ class WorldTelemetry:
         if wait_s is not None:
             at = self._clock.steady() + wait_s / self._clock.scale
             self._judge_at = at if self._judge_at is None else min(at, self._judge_at)
+
+    def _put(self, data: Sequence[Datum]) -> Steps[None]:
+        yield
+        self._arrived(data)
 
     def _arrived(self, data: Sequence[Datum]) -> None:
         assert self._series is not None

@@ -6,7 +6,8 @@ import zlib
 
 from hostmaker.domain.errors import SerializationException, ValidationException
 
-MAX_UNPACKED_BYTES = 16 * 1024 * 1024
+MAX_UNPACKED_BYTES = 5 * 1024 * 1024  # as many as a body that comes unpacked may have
+MAX_ITEMS = 500_000  # values in a document: 1,000 data of 150 values and counts each, and their dimensions
 
 
 def unpack(body: bytes, encoding: str) -> bytes:

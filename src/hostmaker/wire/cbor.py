@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 MAX_DEPTH = 64
-MAX_ITEMS = 1_000_000  # of one document: a one-byte item may become an object of 60 bytes
+MAX_ITEMS = 500_000  # of one document: a one-byte item may become an object of 60 bytes
 
 _FLOATS = {25: (">e", 2), 26: (">f", 4), 27: (">d", 8)}
 _SIMPLE = {20: False, 21: True, 22: None, 23: None}

@@ -7,12 +7,16 @@ from typing import cast
 
 from hostmaker.domain.errors import SerializationException
 from hostmaker.kit.json_value import Json, JsonObject
+from hostmaker.wire.body import MAX_ITEMS
 from hostmaker.wire.service_model import Shape
 from hostmaker.wire.typed import answer_value, read_value
 
 
 def read_body(shape: Shape | None, body: bytes) -> dict[str, Json]:
     """Give the input, typed; an empty body counts as `{}`. Raises SerializationException, ValidationException."""
+    items = sum(map(body.count, (b",", b"[", b"{")))
+    if items > MAX_ITEMS:
+        raise SerializationException(f"The body has about {items} values; at most {MAX_ITEMS} are read.")
     try:
         document = json.loads(body, parse_constant=_no_constant) if body.strip() else {}
     except (ValueError, RecursionError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 from hostmaker.domain.errors import ValidationException
@@ -14,6 +15,7 @@ from hostmaker.wire.service_model import Shape
 
 Finding: TypeAlias = str  # "Value 'x' at 'endpointName' failed to satisfy constraint: Member must ..."
 
+MAX_FINDINGS = 100
 SHOWN_CHARACTERS = 2048  # of a value that is shown in a sentence
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 _NUMBERS = {"integer", "long", "float", "double"}
@@ -30,14 +32,15 @@ def validate(shape: Shape, value: Json, extra_instance_types: frozenset[str] = f
 
 
 def sentence(findings: Sequence[Finding]) -> str:
-    """Give the message for some violations."""
+    """Return the message for some violations."""
     count = f"{len(findings)} validation error{'' if len(findings) == 1 else 's'} detected"
-    return f"{count}: {'; '.join(findings)}"
+    more = "; and perhaps more: no further ones are looked for" if len(findings) == MAX_FINDINGS else ""
+    return f"{count}: {'; '.join(findings)}{more}"
 
 
 def find_violations(shape: Shape, value: Json, extra: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
-    """Give every violation below `value`, in the order of the model's members."""
-    return tuple(_below(shape, value, "", extra))
+    """Return the first MAX_FINDINGS violations below `value`, in the order of the model's members."""
+    return tuple(islice(_below(shape, value, "", extra), MAX_FINDINGS))
 
 
 def constraints(shape: Shape, value: Json, extra: frozenset[str] = frozenset()) -> Iterator[str]:
