@@ -1,8 +1,8 @@
 """`python -m benches.control_pauses [ATTACK ...]`: how long control keeps others waiting while one expensive call runs.
 
 Beside each call control is asked for its health every 5 ms, on a connection of its own, from another process; printed
-are the longest and the 99th percentile of those answers in milliseconds, what the call was answered, and how long it
-took. A pause of control's event loop is at most the longest answer.
+are the longest and the 99th percentile of those answers in milliseconds, how much of one answer control's event loop
+spent at most computing (on a busy machine the rest is waiting for a core), how long the call took and its answer.
 """
 
 from __future__ import annotations
@@ -29,25 +29,30 @@ EVERY_S = 0.005
 console = Console(width=160)
 
 
-async def _ping(socket: str, until: asyncio.Event) -> list[float]:
-    """Ask for control's health until told to stop; the seconds that each answer took."""
+async def _ping(socket: str, pid: int, until: asyncio.Event) -> list[tuple[float, float]]:
+    """Ask for control's health until the end; the seconds that each answer took, and those that its loop computed."""
     reader, writer = await asyncio.open_unix_connection(socket)
-    took: list[float] = []
+    took: list[tuple[float, float]] = []
     while not until.is_set():
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), _computed(pid)
         writer.write(b"GET /_hostmaker/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(length)
-        took.append(time.perf_counter() - began)
+        took.append((time.perf_counter() - began, _computed(pid) - computed))
         await asyncio.sleep(EVERY_S)
     writer.close()
     return took
 
 
-async def _measure(name: str, ready: Path, socket: str) -> tuple[list[float], str]:
+def _computed(pid: int) -> float:
+    """Return the seconds that a process's first thread has run on a core."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+async def _measure(name: str, ready: Path, socket: str, pid: int) -> tuple[list[tuple[float, float]], str]:
     until = asyncio.Event()
-    pings = asyncio.create_task(_ping(socket, until))
+    pings = asyncio.create_task(_ping(socket, pid, until))
     await asyncio.sleep(0.2)
     command = [sys.executable, "-m", "benches.control_pauses", "--attack", name, "--ready", str(ready)]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
@@ -78,18 +83,20 @@ def main() -> None:
     if arguments.attack:
         sys.stdout.write(_attack(arguments.attack, json.loads(arguments.ready.read_text())))
         return
-    table = Table("attack", "longest ms", "p99 ms", "took", box=None)
+    table = Table("attack", "longest ms", "p99 ms", "computing ms", "took", box=None)
     with tempfile.TemporaryDirectory(prefix="hm-bench-") as root:
         server = Server(Path(root) / "data").start()
         try:
             prepare(server)
             ready = server.data_dir.with_suffix(".ready")
             for name in arguments.names or ATTACKS:
-                took, said = asyncio.run(_measure(name, ready, str(server.data_dir / "run" / "control.sock")))
-                took.sort()
-                longest, most = took[-1] * 1000, took[int(len(took) * 0.99)] * 1000
-                table.add_row(name, f"{longest:.0f}", f"{most:.0f}", said)
-                console.print(f"{name}: {longest:.0f} ms, p99 {most:.0f} ms, {said}", highlight=False)
+                pid = server.ready["pids"]["control"][0]
+                took, said = asyncio.run(_measure(name, ready, str(server.data_dir / "run" / "control.sock"), pid))
+                waits = sorted(wait * 1000 for wait, _ in took)
+                figures = waits[-1], waits[int(len(waits) * 0.99)], max(computed for _, computed in took) * 1000
+                row = [f"{figure:.0f}" for figure in figures]
+                table.add_row(name, *row, said)
+                console.print(f"{name}: {' '.join(row)} {said}", highlight=False)
         finally:
             server.stop()
     console.print(table)

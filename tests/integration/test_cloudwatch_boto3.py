@@ -29,6 +29,7 @@ from hostmaker.control.services import Services
 from hostmaker.domain.alarm import AlarmReading
 from hostmaker.domain.fleet import Known
 from hostmaker.domain.metric import Datum
+from hostmaker.kit.steps import Steps
 from hostmaker.ports import CallContext, Output
 from hostmaker.store.sqlite import SqliteStore
 from hostmaker.telemetry.errors import LimitExceeded, ResourceNotFound
@@ -96,9 +97,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
             account="123456789012",
         )
 
-        def put(data: Sequence[Datum]) -> None:
-            series.put(data)
-            series.commit()
+        def put(data: Sequence[Datum]) -> Steps[None]:
+            yield from series.store(data)
             made.puts.append(len(data))
 
         others = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.kit.steps import finish
-from hostmaker.planner.metric_math import Array, Grid, MathError, evaluate, plan
+from hostmaker.planner.metric_math import Array, Grid, MathError, Plan, evaluate, plan
 
 Column = Sequence[float | None]
 
@@ -24,9 +24,13 @@ def grid(length: int, period_s: int = 60) -> Grid:
     return Grid(range(TUESDAY, TUESDAY + length * period_s, period_s), period_s)
 
 
+def planned(texts: Mapping[str, str], metrics: Sequence[str]) -> Plan:
+    return finish(plan(texts, metrics))
+
+
 def result(text: str, series: Mapping[str, Column]) -> Column | Array:
     length = len(next(iter(series.values())))
-    return finish(evaluate(plan({"e": text}, list(series)), series, grid(length)))["e"]
+    return finish(evaluate(planned({"e": text}, list(series)), series, grid(length)))["e"]
 
 
 def rounded(column: Column) -> list[float | None]:
@@ -256,18 +260,18 @@ def test_arrays_keep_the_ids_that_their_series_come_from(text: str, labels: tupl
 )
 def test_the_rest_is_refused_by_name(text: str, part: str) -> None:
     with pytest.raises(MathError) as caught:
-        plan({"e": text}, ["m1"])
+        planned({"e": text}, ["m1"])
     assert part in str(caught.value)
 
 
 def test_an_error_names_the_expression() -> None:
     with pytest.raises(MathError, match=r"^Error in expression 'e2': Function 'NO' not found"):
-        plan({"e1": "m1 * 2", "e2": "NO(m1)"}, ["m1"])
+        planned({"e1": "m1 * 2", "e2": "NO(m1)"}, ["m1"])
 
 
 def test_expressions_may_refer_to_each_other_in_any_order() -> None:
     texts = {"e2": "SUM(e1) * 2", "e1": "METRICS() + 0", "e3": "e2 - e2"}
-    made = plan(texts, ["m1", "m2"])
+    made = planned(texts, ["m1", "m2"])
     found = finish(evaluate(made, {"m1": M1, "m2": M2}, grid(4)))
     assert found["e2"] == [6.0, 4.0, 6.0, 0.0]
     assert [expression.name for expression in made.expressions] == ["e1", "e2", "e3"]
@@ -276,20 +280,20 @@ def test_expressions_may_refer_to_each_other_in_any_order() -> None:
 
 def test_expressions_in_a_circle_are_refused() -> None:
     with pytest.raises(MathError, match="a, b refer to each other in a circle"):
-        plan({"a": "b + 1", "b": "a + 1"}, [])
+        planned({"a": "b + 1", "b": "a + 1"}, [])
 
 
 def test_the_cost_is_known_before_anything_is_computed() -> None:
     metrics = [f"m{n}" for n in range(100)]
-    assert plan({"e": "m1 + m2"}, metrics).cost == 1
-    assert plan({"e": "SUM(METRICS())"}, metrics).cost == 100
-    assert plan({"e": "SUM(ABS(METRICS() * 2) + 1)"}, metrics).cost == 400
-    assert plan({"a": "METRICS() * 2", "b": "SUM(a)"}, metrics).cost == 200
+    assert planned({"e": "m1 + m2"}, metrics).cost == 1
+    assert planned({"e": "SUM(METRICS())"}, metrics).cost == 100
+    assert planned({"e": "SUM(ABS(METRICS() * 2) + 1)"}, metrics).cost == 400
+    assert planned({"a": "METRICS() * 2", "b": "SUM(a)"}, metrics).cost == 200
 
 
 def test_a_long_evaluation_pauses_often() -> None:
     column = [float(n) for n in range(100_000)]
-    steps = evaluate(plan({"e": "RUNNING_SUM(m) + m"}, ["m"]), {"m": column}, grid(len(column)))
+    steps = evaluate(planned({"e": "RUNNING_SUM(m) + m"}, ["m"]), {"m": column}, grid(len(column)))
     assert sum(1 for _ in steps) > 90
 
 

@@ -212,7 +212,7 @@ def test_every_expression_returns_what_a_naive_reading_returns(tree: Tree, colum
     }
     expected = naive(tree, metrics)
     assert isinstance(expected, dict)
-    found = finish(evaluate(plan({"e": text_of(tree)}, list(series)), series, Grid(STARTS, PERIOD_S)))["e"]
+    found = finish(evaluate(finish(plan({"e": text_of(tree)}, list(series))), series, Grid(STARTS, PERIOD_S)))["e"]
     assert not isinstance(found, Array)
     there = {at: value for at, value in zip(STARTS, found, strict=True) if value is not None}
     assert there.keys() == expected.keys(), text_of(tree)

@@ -25,10 +25,10 @@ from hostmaker.domain.alarm import (
 )
 from hostmaker.domain.metric import Bucket, Datum, Series, Summary, merge, of_value
 from hostmaker.kit.database import migrate
-from hostmaker.kit.steps import Steps
+from hostmaker.kit.steps import Steps, finish
 from hostmaker.ports import StoreUnavailableError
-from hostmaker.telemetry.alarm_engine import HISTORY_KEPT_S, AlarmEngine
-from hostmaker.telemetry.alarm_family import CircleError
+from hostmaker.telemetry.alarm_engine import HISTORY_KEPT_S, MAX_AT_ONCE, AlarmEngine
+from hostmaker.telemetry.alarm_family import MAX_PARENTS, CircleError, CrowdError
 from hostmaker.telemetry.alarm_store import AlarmStore, HistoryQuery
 from hostmaker.telemetry.cell import merged
 from hostmaker.telemetry.series import SeriesStore
@@ -444,3 +444,69 @@ def test_the_series_store_serves_alarms_on_one_connection() -> None:
     assert [(change.name, change.after) for change in told[1:]] == [("p99", ALARM)]
     assert json.loads(told[1].data)["recentDatapoints"][0] == pytest.approx(71.0, rel=0.02)
     series.close()
+
+
+def test_what_changes_during_a_look_is_respected(house: House) -> None:
+    """Between two steps an alarm is deleted, one is replaced, one is set by hand, and one becomes due again."""
+    names = ("deleted", "kept", "replaced", "set")
+    for name in names:
+        house.engine.put(alarm(name))
+    house.metrics.put(ERRORS, START - 90, 50.0)
+    steps = house.engine.look_in_steps()
+    for _ in range(len(names)):
+        next(steps)  # the first three are judged, and would be in alarm
+    house.engine.delete([AlarmKey(REGION, "deleted")])
+    house.engine.put(alarm("replaced", threshold=99.0))
+    house.engine.set_state(AlarmKey(REGION, "set"), AlarmState.OK, "by hand", "")
+    finish(steps)
+    assert house.engine.alarm(AlarmKey(REGION, "deleted")) is None
+    assert house.state("kept") is AlarmState.ALARM
+    assert house.state("replaced") is AlarmState.INSUFFICIENT_DATA
+    assert house.state("set") is AlarmState.OK
+    assert house.engine.look() is not None
+    assert house.state("replaced") is AlarmState.OK
+    assert house.state("set") is AlarmState.OK
+
+
+def test_many_alarms_are_judged_some_at_a_time_and_all_of_them(house: House) -> None:
+    for number in range(MAX_AT_ONCE + 50):
+        house.engine.put(alarm(f"a{number:03}"))
+    house.metrics.put(ERRORS, START - 90, 50.0)
+    assert house.engine.look() == 0
+    assert len(house.told) == MAX_AT_ONCE
+    house.engine.look()
+    assert len({change.name for change in house.told}) == MAX_AT_ONCE + 50
+
+
+def test_an_alarm_over_days_is_judged_once_an_hour(house: House) -> None:
+    house.engine.put(alarm(period_s=86_400, evaluation_periods=2))
+    house.engine.put(alarm("day", period_s=86_400))
+    house.engine.look()
+    house.metrics.reads = 0
+    house.run(2 * 3600)
+    assert house.metrics.reads == 2 + 120
+
+
+def test_a_composite_has_a_bound_of_others_around_it(house: House) -> None:
+    house.engine.put(alarm("child"))
+    for number in range(MAX_PARENTS):
+        house.engine.put(composite(f"c{number}", 'ALARM("child")'))
+    with pytest.raises(CrowdError, match="child is in 150 composite alarms"):
+        house.engine.put(composite("more", 'OK("child")'))
+    house.engine.put(composite("c7", 'OK("child")'))
+
+
+def test_composites_of_composites_in_every_order_of_changes(house: House) -> None:
+    """The order to judge in follows changes: what was a leaf may come to be made of others."""
+    house.engine.put(alarm("a"))
+    house.engine.put(composite("one", 'ALARM("a")'))
+    house.engine.put(composite("two", 'ALARM("one")'))
+    house.engine.put(composite("three", "TRUE"))
+    house.engine.put(composite("one", 'ALARM("a") AND ALARM("three")'))
+    house.metrics.put(ERRORS, START - 90, 50.0)
+    house.engine.look()
+    assert {name: house.state(name) for name in ("one", "two", "three")} == dict.fromkeys(
+        ("one", "two", "three"), AlarmState.ALARM
+    )
+    with pytest.raises(CircleError):
+        house.engine.put(composite("three", 'OK("two")'))

@@ -47,6 +47,7 @@ class Turns:
         return done[0]
 
     async def _share(self, steps: Steps[T]) -> tuple[T]:
+        await asyncio.sleep(0)  # there has been a turn in this round
         async with self._room:
             while True:
                 async with self._turn:

@@ -50,23 +50,27 @@ class Plan:
         return sum(expression.cost for expression in self.expressions)
 
 
-def plan(texts: Mapping[str, str], metrics: Sequence[str]) -> Plan:
+def plan(texts: Mapping[str, str], metrics: Sequence[str]) -> Steps[Plan]:
     """Return the plan of expressions by id, beside metrics of those ids.
 
     Raises MathError, which names the expression, for what cannot be read, reads an unknown id or itself, or is of the
     wrong kind.
     """
     known = {name: _Known(Kind.SERIES, 1, is_metric=True) for name in metrics}
-    waiting = {name: _reading(name, text, metrics) for name, text in texts.items()}
+    waiting: dict[str, tuple[Node, tuple[str, ...]]] = {}
+    for name, text in texts.items():
+        waiting[name] = _reading(name, text, metrics)
+        yield
     done: list[Expression] = []
     while waiting:
-        ready = [name for name, (_, names) in waiting.items() if not waiting.keys() & set(names)]
+        ready = [name for name, (_, names) in waiting.items() if not any(each in waiting for each in names)]
         if not ready:
             raise MathError(f"The expressions {', '.join(sorted(waiting))} refer to each other in a circle.")
         for name in ready:
             expression = _checked(name, *waiting.pop(name), known)
             known[name] = _Known(expression.kind, expression.width)
             done.append(expression)
+            yield
     return Plan(tuple(done), tuple(metrics))
 
 

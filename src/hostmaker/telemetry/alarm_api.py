@@ -19,7 +19,7 @@ from hostmaker.planner.alarm_rule import RuleError, children, parse
 from hostmaker.ports import CallContext, Handler, Output
 from hostmaker.telemetry.alarm_answer import composite_alarm_answer, history_answer, metric_alarm_answer
 from hostmaker.telemetry.alarm_engine import AlarmEngine
-from hostmaker.telemetry.alarm_family import CircleError
+from hostmaker.telemetry.alarm_family import CircleError, CrowdError
 from hostmaker.telemetry.alarm_request import composite_alarm, dimensions_of, metric_alarm
 from hostmaker.telemetry.alarm_store import AlarmStore, HistoryQuery
 from hostmaker.telemetry.errors import (
@@ -90,6 +90,8 @@ class AlarmOperations:
             self._engine.put(alarm)
         except (RuleError, CircleError) as error:
             raise ValidationError(f"Invalid AlarmRule: {error}") from error
+        except CrowdError as error:
+            raise LimitExceeded(str(error)) from error
         return None
 
     def set_alarm_state(self, ctx: CallContext, request: dict[str, Json]) -> Output:

@@ -78,9 +78,9 @@ class AlarmEngine:
         self._behind: dict[AlarmKey, None] = {}  # due, and not yet looked at: they come first the next time
         self._quick: dict[Series, set[AlarmKey]] = {}  # alarms of short periods, by what they read
         self._swept_at: float | None = None
+        self._family = Family()
         for alarm, status in alarms.all():
             self._learn(alarm, status)
-        self._family = self._family_with()
 
     # What is due
 
@@ -175,15 +175,15 @@ class AlarmEngine:
     def put(self, alarm: Alarm) -> None:
         """Make an alarm or replace one of its name, which keeps its state; it is evaluated with the next look.
 
-        Raises RuleError for a composite's rule, and CircleError when composites would name each other in a circle.
+        Raises what `Family.fit` does: RuleError for a composite's rule, CircleError and CrowdError.
         """
         now, known = self._now(), self._statuses.get(alarm.key)
-        family = self._family_with(alarm)
+        if isinstance(alarm, CompositeAlarm):
+            self._family.fit(alarm)
         status = known or new_status(now)
         self._store.put([(alarm, status)], [configured(alarm, "updated" if known else "created", moment(now))])
         self._forget(alarm.key)
         self._learn(alarm, status)
-        self._family = family
         self._woken()
 
     def enable(self, keys: Sequence[AlarmKey], enabled: bool) -> None:
@@ -204,7 +204,6 @@ class AlarmEngine:
         self._store.delete(keys, [configured(self._alarms[key], "deleted", at) for key in keys])
         for key in keys:
             self._forget(key)
-        self._family = self._family_with()
         self._deleted(keys)
 
     def set_state(self, key: AlarmKey, state: AlarmState, reason: str, data: str) -> None:
@@ -277,10 +276,6 @@ class AlarmEngine:
 
     # What is in memory
 
-    def _family_with(self, changed: Alarm | None = None) -> Family:
-        alarms = {**self._alarms, **({changed.key: changed} if changed else {})}
-        return Family(alarm for alarm in alarms.values() if isinstance(alarm, CompositeAlarm))
-
     def _learn(self, alarm: Alarm, status: AlarmStatus) -> None:
         self._alarms[alarm.key], self._statuses[alarm.key] = alarm, status
         self._schedule.also(alarm.key)
@@ -288,11 +283,14 @@ class AlarmEngine:
             self._schedule.follow(alarm.key, self._pace(alarm), self._now())
             for series in self._quick_series(alarm):
                 self._quick.setdefault(series, set()).add(alarm.key)
-        elif status.held_until is not None:
+            return
+        self._family.put(alarm)
+        if status.held_until is not None:
             self._schedule.also(alarm.key, status.held_until)
 
     def _forget(self, key: AlarmKey) -> None:
         self._schedule.forget(key)
+        self._family.forget(key)
         self._statuses.pop(key, None)
         alarm = self._alarms.pop(key, None)
         if isinstance(alarm, MetricAlarm):

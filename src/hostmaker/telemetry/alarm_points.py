@@ -12,7 +12,7 @@ from typing import Protocol
 from hostmaker.domain.alarm import LowSamples, MetricAlarm, MetricQuery
 from hostmaker.domain.metric import Series, Summary, statistic
 from hostmaker.kit.json_value import Json
-from hostmaker.kit.steps import Steps, in_order
+from hostmaker.kit.steps import Steps, finish, in_order
 from hostmaker.planner.alarm import Verdict, enough_samples, periods_seen
 from hostmaker.planner.metric_math import Array, Grid, MathError, Plan, evaluate, plan
 
@@ -45,9 +45,11 @@ class Points:
 @functools.lru_cache(maxsize=4096)
 def plan_of(queries: tuple[MetricQuery, ...]) -> Plan:
     """Return the plan of an alarm's expressions; raises MathError."""
-    return plan(
-        {query.id: query.expression for query in queries if query.expression is not None},
-        [query.id for query in queries if query.stat is not None],
+    return finish(
+        plan(
+            {query.id: query.expression for query in queries if query.expression is not None},
+            [query.id for query in queries if query.stat is not None],
+        )
     )
 
 

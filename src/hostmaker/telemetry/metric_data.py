@@ -71,7 +71,7 @@ def get_metric_data(
     queries = asked["MetricDataQueries"]
     check_request(asked, account)
     metrics = {query["Id"]: metric_of(region, query["MetricStat"]) for query in queries if "MetricStat" in query}
-    plan = plan_of(queries)
+    plan = yield from plan_of(queries)
     periods = periods_of(queries, metrics, plan.expressions)
     scan = Scan(asked.get("ScanBy") != "TimestampAscending", asked.get("MaxDatapoints", MOST_PER_PAGE), request)
     whole = _whole(asked, periods.values(), now)

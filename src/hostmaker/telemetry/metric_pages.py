@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hostmaker.kit.json_value import Json
-from hostmaker.kit.steps import Steps, collect
+from hostmaker.kit.steps import PIECE, Steps, collect
 from hostmaker.telemetry.errors import InvalidNextToken
 
 T = TypeVar("T", int, str)
@@ -58,8 +58,10 @@ class Scan:
         ways = heapq.merge(*(self._places(number, found) for number, found in enumerate(results)))
         shown = yield from collect(itertools.islice(ways, self._most))
         times: dict[int, list[int]] = {}
-        for way, number in shown:
+        for count, (way, number) in enumerate(shown):
             times.setdefault(number, []).append(self._way(way))
+            if count % PIECE == PIECE - 1:
+                yield
         more = next(ways, None) is not None
         place = shown[-1] if more else None if end is None else (self._way(end), _AFTER_ALL)
         token = None if place is None else write_token(self._request, place)

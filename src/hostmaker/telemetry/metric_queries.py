@@ -12,6 +12,7 @@ from typing import NotRequired, TypedDict
 
 from hostmaker.domain.errors import ValidationError
 from hostmaker.domain.metric import Series
+from hostmaker.kit.steps import Steps
 from hostmaker.planner.metric_math import Expression, MathError, Plan, plan
 from hostmaker.telemetry.errors import InvalidParameterCombination, InvalidParameterValue, MissingParameter
 from hostmaker.telemetry.metric_terms import (
@@ -135,7 +136,7 @@ def metric_of(region: str, asked: MetricStat) -> Metric:
     return Metric(series, asked["Stat"], asked["Period"], asked.get("Unit"))
 
 
-def plan_of(queries: Sequence[QueryInput]) -> Plan:
+def plan_of(queries: Sequence[QueryInput]) -> Steps[Plan]:
     """Return the plan of a request's expressions. Raises ValidationError for those that are none."""
     for query in queries:
         if _SQL.match(query.get("Expression", "")):
@@ -144,9 +145,11 @@ def plan_of(queries: Sequence[QueryInput]) -> Plan:
                 "Supported are metric math expressions."
             )
     try:
-        return plan(
-            {query["Id"]: query["Expression"] for query in queries if "Expression" in query},
-            [query["Id"] for query in queries if "MetricStat" in query],
+        return (
+            yield from plan(
+                {query["Id"]: query["Expression"] for query in queries if "Expression" in query},
+                [query["Id"] for query in queries if "MetricStat" in query],
+            )
         )
     except MathError as error:
         raise ValidationError(str(error)) from error

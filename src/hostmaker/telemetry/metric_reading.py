@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hostmaker.domain.metric import Series, Summary
-from hostmaker.kit.steps import Steps
+from hostmaker.kit.steps import Steps, collect
 from hostmaker.telemetry.cell import Cell
 from hostmaker.telemetry.metric_terms import DAY_S, HOUR_S, MINUTE_S, SeriesReader
 
 CELLS = 500  # of one step
 _MARGIN_S = HOUR_S  # cells are rolled a while after they may be
 # The length of the shortest cells (in seconds) of values that are older than the first number.
-_CELL_LENGTHS = ((63 * DAY_S, HOUR_S), (15 * DAY_S, 300), (3 * HOUR_S, MINUTE_S), (-10 * DAY_S, 1))
+_CELL_LENGTHS = ((63 * DAY_S, HOUR_S), (15 * DAY_S, 300), (3 * HOUR_S, MINUTE_S), (-3 * HOUR_S, 1))
 HISTOGRAM_COST = 4  # how much more work a cell is when its histogram is read
 
 
@@ -46,7 +46,9 @@ def read_periods(
                     cell = cells[key] = Cell()
                 cell.add(summary)
         yield
-    return {key: cell.summary() for key, cell in sorted(cells.items())}
+    keys = sorted(cells)
+    yield
+    return dict((yield from collect((key, cells[key].summary()) for key in keys)))
 
 
 def cells_within(spans: Sequence[tuple[int, int]], now: float) -> int:
@@ -70,4 +72,4 @@ def _ages(start: int, end: int, now: float) -> Iterator[tuple[int, int, int]]:
             yield low, high, length
         low = high
     if low < end:
-        yield low, end, 1
+        yield low, end, end - low  # nothing is put so far into the future
