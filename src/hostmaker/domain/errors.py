@@ -74,6 +74,12 @@ class ServiceUnavailable(ApiError):
     code, status = "ServiceUnavailable", 503
 
 
+class RequestTimeoutException(ApiError):
+    """A request that did not arrive in time; clients try again."""
+
+    code, status = "RequestTimeoutException", 408
+
+
 class InternalFailure(ApiError):
     """Ours."""
 

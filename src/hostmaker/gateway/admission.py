@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from hostmaker.domain.errors import ApiError, ServiceUnavailable, ValidationError
+from hostmaker.gateway.pieces import joined
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Kind, Routes
 from hostmaker.gateway.shared import Shared
@@ -81,27 +83,30 @@ def admit(request: Request, method: bytes, shared: Shared, routes: Routes, is_pr
         request.error = error
 
 
-def take_body(request: Request, part: bytes, shared: Shared) -> bool:
-    """Keep the next bytes of a body; False when the request has become one that is refused."""
+def take_body(request: Request, part: bytes, shared: Shared, make_room: Callable[[Request, int], bool]) -> bool:
+    """Keep the next bytes of a body; False when the request has become one that is refused.
+
+    `make_room` counts so many bytes when there is room for them only if others give way.
+    """
     number = len(part)
     request.size += number
     if request.size > request.route.most_body:
         request.error = oversize(request)
-    elif not shared.bodies.take(number):
-        request.error = ServiceUnavailable("The server holds as many bytes of requests as it may. Try again.")
+    elif not shared.bodies.take(number) and not make_room(request, number):
+        request.error = no_room()
     if request.error is not None:
         request.body = None
         return False
     request.held += number
     if request.verification is not None:
         request.verification.update(part)
-    if request.body is None:
-        request.body = part
-    elif isinstance(request.body, list):
-        request.body.append(part)
-    else:
-        request.body = [request.body, part]
+    request.body = part if request.body is None else joined(request.body, part)
     return True
+
+
+def no_room() -> ServiceUnavailable:
+    """Return the error for a body that there is no room for."""
+    return ServiceUnavailable("The server holds as many bytes of requests as it may. Try again.")
 
 
 def oversize(request: Request) -> ValidationError:

@@ -12,9 +12,9 @@ class Budget:
         self.most = most
         self.taken = 0
 
-    def take(self, number: int) -> bool:
-        """Count bytes that are to be kept; False when there is no room."""
-        if self.taken + number > self.most:
+    def take(self, number: int, spare: int = 0) -> bool:
+        """Count bytes that are to be kept; False when there is no room but for `spare` bytes, left to others."""
+        if self.taken + number > self.most - spare:
             return False
         self.taken += number
         return True

@@ -9,19 +9,24 @@ from typing import cast
 
 import httptools
 
+from hostmaker.domain.errors import ApiError, RequestTimeoutException
 from hostmaker.gateway import admission, answers
-from hostmaker.gateway.heads import shape_of
-from hostmaker.gateway.line import Line, Phase
+from hostmaker.gateway.framing import MAX_FRAMING, credit_left
+from hostmaker.gateway.giving_way import Holder, address_of
+from hostmaker.gateway.heads import MOST_FIELDS, shape_of
+from hostmaker.gateway.line import QUEUE, STORE, Limits, Line, Phase
+from hostmaker.gateway.pieces import MANY, taken
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Kind
 from hostmaker.gateway.shared import Shared
-from hostmaker.gateway.store_call import StoreCall
+from hostmaker.gateway.store_call import SlowUpload, StoreCall
 from hostmaker.gateway.turns import Turns
 
 log = logging.getLogger("hostmaker.gateway")
 MOST_DISCARDED = 16 * 1024 * 1024
 MOST_PIPELINED = 1000  # reading stops at the first that waits: these stood in what was read with it
 WRITE_BUFFER = 256 * 1024
+STALLED_S = 2.0  # without a byte taken of an answer, before it gives way to others
 TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n"
     b"This server has as many connections as it can have"
@@ -32,14 +37,17 @@ class Front(asyncio.Protocol):
     """One connection. `is_private`: the caller is one of us, nothing is verified."""
 
     __slots__ = (
-        "_chunk", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head", "_line", "_names", "_parser",
-        "_raw", "_routes", "_shape", "_shared", "_turns", "is_private",
+        "_body_bytes", "_chunk", "_credit", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head",
+        "_line", "_names", "_parser", "_parts", "_raw", "_routes", "_shape", "_shared", "_turns", "is_private",
+        "on_body",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, is_private: bool) -> None:
         self._shared = shared
         self.is_private = is_private
         self._routes = shared.private_routes if is_private else shared.routes
+        self._parts: list[bytes] = []  # of the body, told in this read
+        self.on_body = self._parts.append
         self._parser = httptools.HttpRequestParser(self)
         self._line = Line(shared.steady, shared.outbox)
         # One of us sends the next request before the answer; if it hangs up, that has to be noticed all the same.
@@ -49,13 +57,15 @@ class Front(asyncio.Protocol):
         self._names: list[bytes] = []
         self._shape = shape_of(())
         self._in_head = False
-        self._chunk = self._first_chunk = self._head_bytes = self._discarded = 0
+        self._chunk = self._first_chunk = self._head_bytes = self._discarded = self._body_bytes = 0
+        self._credit = MAX_FRAMING
 
     # asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._line.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         self._line.transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        self._line.address = address_of(transport.get_extra_info("peername"))
         if not self._shared.admit(self):
             self._line.write(TOO_MANY)
             self._line.close(linger=False)
@@ -65,7 +75,9 @@ class Front(asyncio.Protocol):
         line.closed = line.is_deaf = True
         line.transport = None
         self._current = None
-        self._shared.connections.pop(self, None)
+        self._raw = []
+        self._parts.clear()
+        self._shared.forget(self)
         self._turns.clear()
 
     def eof_received(self) -> None:
@@ -79,8 +91,11 @@ class Front(asyncio.Protocol):
             self._discard(len(data))
             return
         self._chunk = len(data)
-        if self._in_head:
+        self._body_bytes = 0
+        going_on = self._current  # its head was complete before, unless we are in it
+        if self._in_head or going_on is None:
             self._head_bytes += len(data)
+            going_on = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -91,21 +106,36 @@ class Front(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(400, f"The request is not valid HTTP/1.1: {error}".encode())
         else:
-            if self._current is not None or self._line.phase is Phase.IDLE:
-                self._came_in_part()
+            if self._parts:
+                self._take_body()
+            if self._current is not None or self._head_bytes or self._line.phase is Phase.IDLE:
+                self._came_in_part(going_on)
 
-    def _came_in_part(self) -> None:
-        """A request is under way, or (a line end, a piece of a method) about to be."""
-        line = self._line
+    def _came_in_part(self, going_on: Request | None) -> None:
+        """A request is under way, or (a line end, a piece of a method) about to be.
+
+        All that came in this read belongs to `going_on`, if that is not through yet.
+        """
+        line, request = self._line, self._current
+        in_body = request is not None and not self._in_head
+        if in_body and request is going_on:
+            self._credit = credit_left(self._credit, self._chunk, self._body_bytes)
         if self._head_bytes > admission.MOST_HEAD_BYTES:
             self._refuse(431, b"The head of a request can have 64 KiB.")
-        elif line.phase is Phase.IDLE or (line.phase is Phase.HEAD and not self._in_head and self._current is not None):
-            line.enter(Phase.BODY if self._current is not None and not self._in_head else Phase.HEAD)
-        elif line.phase is Phase.BODY or line.phase is Phase.ANSWER:
+        elif self._credit < 0:
+            self._refuse(400, b"The body of a request can have 64 KiB of chunk extensions and trailers.")
+        elif line.phase is Phase.IDLE or (line.phase is Phase.HEAD and in_body):
+            line.enter(Phase.BODY if in_body else Phase.HEAD)
+        elif line.phase is Phase.ANSWER and self._body_bytes:
             line.since = line.steady()
+        if request is not None and in_body and not request.came_at:
+            request.came_at = line.steady()
+            line.sending.restart(request.came_at)
+        line.sending.moved += self._body_bytes
 
     def pause_writing(self) -> None:
         self._line.waits_for_drain = True
+        self._line.begin_to_drain()
         self._turns.pause()
 
     def resume_writing(self) -> None:
@@ -125,16 +155,18 @@ class Front(asyncio.Protocol):
             self._in_head, self._head_bytes, self._first_chunk = True, 0, self._chunk
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
+        if self._in_head:  # else it is a trailer, which nobody here asks for
             self._raw += name, value
-        else:  # a trailer, which nobody here asks for
-            self._head_bytes += len(name) + len(value)
 
     def on_headers_complete(self) -> None:
         request, shared, parser = self._current, self._shared, self._parser
         if request is None:
             return
+        self._credit = MAX_FRAMING
         names = request.raw[::2]
+        if len(names) > MOST_FIELDS:
+            self._refuse(431, b"A request can have %d headers." % MOST_FIELDS)
+            return
         if names != self._names:  # else they are those of the request before
             self._names, self._shape = names, shape_of(tuple(names))
         request.shape = self._shape
@@ -157,14 +189,19 @@ class Front(asyncio.Protocol):
             request.wants_continue = False
             if not request.size:
                 self._line.write(answers.CONTINUE)
+            self._line.sending.restart(self._line.steady())
 
-    def on_body(self, part: bytes) -> None:
-        request = self._current
-        if request is None:
+    def _take_body(self) -> None:
+        """Take what has come of the body in this read."""
+        if len(self._parts) > MANY:
+            self._line.rest()
+        part, request = taken(self._parts), self._current
+        if request is None or self._line.is_deaf:
             return
+        self._body_bytes += len(part)
         if request.route.kind is Kind.STORE:
             self._pass_on(request, part)
-        elif request.error is None and admission.take_body(request, part, self._shared):
+        elif request.error is None and admission.take_body(request, part, self._shared, self._make_room):
             self._turns.held += len(part)
         else:  # read on for a while, so that the client sees the answer rather than a reset
             self._discarded += len(part)
@@ -178,6 +215,8 @@ class Front(asyncio.Protocol):
             self._turns.work.body(part)
 
     def on_message_complete(self) -> None:
+        if self._parts:
+            self._take_body()
         request, self._current = self._current, None
         if request is None or self._line.is_deaf:
             return
@@ -187,9 +226,11 @@ class Front(asyncio.Protocol):
         if turns.serving is None and not turns.queue and not self._line.waits_for_drain:
             turns.serve(request)
         elif request is not turns.serving:
-            turns.take(request)
+            is_queued = turns.take(request)
             if len(turns.queue) > MOST_PIPELINED:
                 self._refuse(400, b"Too many requests wait on this connection.")
+            elif is_queued and not turns.hold_queued(request):
+                self._refuse(503, b"The server holds as many bytes of requests as it may. Try again.")
         elif isinstance(turns.work, StoreCall):
             turns.work.end()
 
@@ -217,6 +258,21 @@ class Front(asyncio.Protocol):
         self._current = None
         request.keep_alive = False
         self._turns.take(request)
+
+    def _give_up(self, error: ApiError) -> None:
+        """Answer the request whose body is under way with an error, and read no more."""
+        request, turns = self._current, self._turns
+        if request is None:
+            return
+        if request is turns.serving:  # the store has a part of it
+            if turns.has_begun:
+                self._current = None
+                turns.break_off()
+                return
+            turns.drop()
+        turns.let_go(request)
+        request.error = error
+        self._answer_early(request)
 
     def _discard(self, number: int) -> None:
         self._discarded += number
@@ -249,12 +305,73 @@ class Front(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """End what has taken too long."""
-        line = self._line
-        if not line.is_overdue(now, self._shared.limits):
+        line, limits = self._line, self._shared.limits
+        request = self._current
+        if request is not None and not self._in_head:
+            if line.stops & (QUEUE | STORE) or request.wants_continue:  # it is not the client who is waited for
+                line.sending.restart(now)
+            elif not line.sending.is_kept(now, limits.body_s, limits.min_rate):
+                self._give_up(too_slow(request, limits))
+                return
+        if line.is_taken_too_slowly(now, limits):
+            line.break_off()
+        elif not line.is_overdue(now, limits):
             return
-        if line.phase is Phase.IDLE:
+        elif line.phase is Phase.IDLE:
             line.close(linger=False)
-        elif line.phase in (Phase.HEAD, Phase.BODY):
-            self._refuse(408, b"The request took too long to arrive.")
+        elif line.phase is Phase.HEAD:
+            self._refuse(408, b"The head of the request did not come within %.0f seconds." % limits.head_s)
         else:
             line.break_off()
+
+    # Room for others
+
+    def _make_room(self, request: Request, number: int) -> bool:
+        now = self._line.steady()
+        asker = Holder(self._line.address, request.held + number, now - (request.came_at or now), request.is_proven)
+        return self._shared.make_room(number, asker, besides=self)
+
+    def holder(self, now: float) -> Holder | None:
+        """Return what could be free for others if this client gave way; None where nothing waits for the client."""
+        line, request = self._line, self._current
+        if line.is_deaf and not line.waits_for_drain:
+            return None
+        if request is not None and request.held and request.came_at:
+            return Holder(self._line.address, request.held, now - request.came_at, request.is_proven)
+        if self._turns.held and line.has_stalled(now, STALLED_S):
+            return Holder(self._line.address, self._turns.held, now - line.taking.began, False)
+        return None
+
+    def give_way(self) -> None:
+        """Free what `holder` has said: refuse the body under way, or end an answer that nobody takes."""
+        if self._current is not None and self._current.held:
+            self._give_up(admission.no_room())
+        else:
+            self._line.break_off()
+            self._turns.clear()
+
+    @property
+    def address(self) -> str:
+        """What stands for the client among others."""
+        return self._line.address
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether a request of this connection has been let in."""
+        return self._line.is_trusted
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the client has to send something before anything is answered."""
+        return not self._line.closed and self._turns.is_free()
+
+    def turn_away(self) -> None:
+        """Close, with a word about why, for the sake of a newcomer."""
+        self._line.write(TOO_MANY)
+        self._line.close(linger=False)
+
+
+def too_slow(request: Request, limits: Limits) -> ApiError:
+    """Return the error for a body that comes below the minimum rate, in the words of who answers the request."""
+    text = f"The body comes too slowly: less than {limits.min_rate:.0f} bytes a second for {limits.body_s:.0f} seconds."
+    return SlowUpload(text) if request.route.kind is Kind.STORE else RequestTimeoutException(text)

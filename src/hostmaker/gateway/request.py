@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hostmaker.domain.errors import ApiError
 from hostmaker.gateway.heads import Shape
+from hostmaker.gateway.pieces import Kept, whole
 from hostmaker.gateway.routes import NOWHERE, Route
 from hostmaker.ports import Verification
 
@@ -19,9 +20,11 @@ class Request:
     is_old = False  # HTTP/1.0
     is_through = False  # read to its end
     wants_continue = False
-    body: bytes | list[bytes] | None = None
+    body: Kept = None
     size = 0  # bytes of the body, read so far
     held = 0  # bytes counted in the gateway's budget
+    came_at = 0.0  # steady second since when a part of the body is here; 0: all came at once
+    is_proven = False  # the head alone shows who calls
     verification: Verification | None = None
     error: ApiError | None = None  # answered when the body is through
     refusal: tuple[int, bytes] | None = None  # a status and a sentence, for what is not worth reading on
@@ -47,11 +50,8 @@ class Request:
         return list(zip(self.raw[::2], self.raw[1::2], strict=True))
 
     def whole_body(self) -> bytes:
-        """Give the body in one piece."""
-        body = self.body
-        if body is None:
-            return b""
-        return body if isinstance(body, bytes) else b"".join(body)
+        """Return the body in one piece."""
+        return whole(self.body)
 
     @property
     def is_chunked(self) -> bool:

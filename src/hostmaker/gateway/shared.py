@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from hostmaker.domain.errors import ApiError
 from hostmaker.gateway.budget import Budget
 from hostmaker.gateway.core import Core
 from hostmaker.gateway.doors import Doors
+from hostmaker.gateway.giving_way import Holder, giving_way
 from hostmaker.gateway.line import Limits
 from hostmaker.gateway.meter import Meter
 from hostmaker.gateway.outbox import Outbox
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 MOST_NUMBER = (1 << 48) - 1
 IssueCredentials = Callable[[str, float], Mapping[str, str] | None]
 """Takes an instance's ticket and real Unix seconds; returns the document that AWS SDKs read, None for no ticket."""
+MADE_AT_ONCE = 64  # this part of the room is made free at once, as looking for who gives way takes time
 LOOKED_AT = 256  # connections, for one that gives way: enough to find one, few enough to be quick
 
 
@@ -85,6 +88,7 @@ class Shared:
         self.busy_peers = busy_peers
         self.invocation_limit_s = invocation_limit_s
         self.connections: dict[Front, None] = {}  # in the order of their coming
+        self.strangers: dict[Front, None] = {}  # those of them that have shown no key, and some that have since
         self.outbox = outbox
         self.bodies = bodies
         self.relays = relays
@@ -114,17 +118,56 @@ class Shared:
         return self._time_field
 
     def admit(self, newcomer: Front) -> bool:
-        """Take a connection in. When there are as many as may be, one that has long been idle gives way to it.
+        """Take a connection in. When there are as many as may be, another gives way to it.
 
-        False: none is idle, and the newcomer has to go.
+        That is one that has shown no key yet, the oldest of the address which has most of them; else one that has long
+        been idle. False: there is none, and the newcomer has to go.
         """
         if len(self.connections) >= self._most_connections:
-            idle = [front for front in islice(self.connections, LOOKED_AT) if front.idle_since < math.inf]
-            if not idle:
-                return False
-            min(idle, key=lambda front: front.idle_since).close_if_idle()
+            if (stranger := self._stranger()) is not None:
+                stranger.turn_away()
+            else:
+                idle = [front for front in islice(self.connections, LOOKED_AT) if front.idle_since < math.inf]
+                if not idle:
+                    return False
+                min(idle, key=lambda front: front.idle_since).close_if_idle()
         self.connections[newcomer] = None
+        if not newcomer.is_private:
+            self.strangers[newcomer] = None
         return True
+
+    def forget(self, front: Front) -> None:
+        """A connection has ended."""
+        self.connections.pop(front, None)
+        self.strangers.pop(front, None)
+
+    def _stranger(self) -> Front | None:
+        """Return the connection that has shown no key and gives way first."""
+        looked_at = list(islice(self.strangers, LOOKED_AT))
+        for front in looked_at:
+            if front.is_trusted:
+                del self.strangers[front]
+        strangers = [front for front in looked_at if not front.is_trusted]
+        found = [front for front in strangers if front.is_waiting] or strangers
+        crowds = Counter(front.address for front in found)
+        return max(found, key=lambda front: crowds[front.address], default=None)
+
+    def make_room(self, number: int, asker: Holder, besides: Front | None = None, spare: int = 0) -> bool:
+        """Count bytes for `asker` in the room of bodies, which has none, if others have to give way to it.
+
+        `besides` stays: it is the one that asks. `spare` as for `Budget.take`.
+        """
+        now, bodies = self.steady(), self.bodies
+        told = [(front, front.holder(now)) for front in self.connections if front is not besides]
+        fronts = [(front, holder) for front, holder in told if holder is not None]
+        needed = bodies.taken + number - (bodies.most - spare)
+        wanted = needed + bodies.most // MADE_AT_ONCE
+        chosen = giving_way([holder for _, holder in fronts], wanted, asker)
+        if sum(fronts[place][1].held for place in chosen) < needed:
+            return False
+        for place in chosen:
+            fronts[place][0].give_way()
+        return bodies.take(number, spare)
 
     def sweep(self) -> None:
         """End what has taken too long, on both sides."""

@@ -12,6 +12,8 @@ from typing import Protocol, cast
 
 import httptools
 
+from hostmaker.gateway.framing import MAX_FRAMING, credit_left
+
 WRITE_BUFFER = 256 * 1024
 CONNECT_LIMIT_S = 5.0
 
@@ -59,6 +61,7 @@ class StoreRelay(asyncio.Protocol):
         self._has_sent = self._is_sent = False  # bytes of the body; all of it
         self._is_touched = self._has_head = self._has_length = self._says_close = self._is_spoilt = False
         self._is_through = False
+        self._credit, self._came = MAX_FRAMING, 0
 
     def is_usable(self) -> bool:
         """Tell whether another request may follow on this connection."""
@@ -172,6 +175,7 @@ class StoreRelay(asyncio.Protocol):
             self.abort()
             return
         self._is_touched = True
+        self._came = 0
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -181,6 +185,10 @@ class StoreRelay(asyncio.Protocol):
             self._is_spoilt = True
         if self._is_spoilt:  # where one answer ends and the other begins cannot be told: neither goes on
             self._fail("it sent more than an answer")
+            return
+        self._credit = credit_left(self._credit, len(data), self._came)
+        if self._credit < 0 and not self._is_through:
+            self._fail("the head, or the trailers, of its answer have more than 64 KiB")
             return
         asker.store_bytes(data)
         if self._is_through:
@@ -223,6 +231,7 @@ class StoreRelay(asyncio.Protocol):
             self._has_length = True
 
     def on_body(self, part: bytes) -> None:
+        self._came += len(part)
         self._is_spoilt = self._is_spoilt or (self._is_through and bool(part))
 
     def on_message_complete(self) -> None:

@@ -11,6 +11,7 @@ from hostmaker.domain.errors import ApiError, InternalFailure
 from hostmaker.domain.permissions import wrong_service
 from hostmaker.gateway import answers
 from hostmaker.gateway.credentials_call import CredentialsCall
+from hostmaker.gateway.giving_way import Holder
 from hostmaker.gateway.inside import Inside, inside_error
 from hostmaker.gateway.invocation import Invocation
 from hostmaker.gateway.line import QUEUE, STORE, Line, Phase
@@ -26,6 +27,8 @@ log = logging.getLogger("hostmaker.gateway")
 WRITE_TOGETHER = 65536
 SAGEMAKER = "sagemaker"  # what InvokeEndpoint is signed for, as the service's other operations are
 INVOKED_AS = (SAGEMAKER, "")  # unsigned, where signatures are not verified
+SPARE = 8  # this part of the room is not for answers: small requests are to find room at any time
+QUEUED_BYTES = 2048  # what a request costs that waits, besides its bytes
 
 
 class Work(Protocol):
@@ -66,16 +69,17 @@ class Turns:
         """Tell whether a request would be served at once."""
         return self.serving is None and not self.queue and not self._line.waits_for_drain
 
-    def take(self, request: Request) -> None:
-        """Serve a request, now or when it is its turn."""
+    def take(self, request: Request) -> bool:
+        """Serve a request, now or when it is its turn; True when it has to wait."""
         if self._line.closed:
-            return
+            return False
         if self.is_free():
             self.serve(request)
-        else:
-            self.queue.append(request)
-            if len(self.queue) > self._may_wait:
-                self._line.stop_reading(QUEUE)
+            return False
+        self.queue.append(request)
+        if len(self.queue) > self._may_wait:
+            self._line.stop_reading(QUEUE)
+        return True
 
     def serve(self, request: Request) -> None:
         """Begin to answer; the owner of the request: whatever goes wrong with it becomes an answer here."""
@@ -104,6 +108,8 @@ class Turns:
         else:
             region, service = route.scope or (shared.default_region, "")
             identity = Identity("", region, service)
+        if request.verification is not None or shared.authenticator is None:
+            self._line.is_trusted = True
         match route.kind:
             case Kind.INVOKE:
                 if identity.service not in INVOKED_AS:
@@ -250,19 +256,57 @@ class Turns:
 
     def hold(self, number: int) -> bool:
         """Count bytes that are kept for the answer at hand; False when there is no room."""
-        if self.serving is None or not self._shared.bodies.take(number):
+        serving, shared = self.serving, self._shared
+        if serving is None:
             return False
-        self.serving.held += number
+        spare = shared.bodies.most // SPARE
+        if not shared.bodies.take(number, spare):
+            asker = Holder(self._line.address, serving.held + number, shared.steady() - self._line.since, False)
+            if not shared.make_room(number, asker, spare=spare):
+                return False
+        serving.held += number
         self.held += number
         return True
+
+    def hold_queued(self, request: Request) -> bool:
+        """Count a request that waits for its turn; False when there is no room for it."""
+        number = QUEUED_BYTES + len(request.target) + sum(map(len, request.raw))
+        bodies = self._shared.bodies
+        if not bodies.take(number, spare=bodies.most // 2):
+            return False
+        request.held += number
+        self.held += number
+        return True
+
+    def let_go(self, request: Request) -> None:
+        """Forget the body of a request that is refused."""
+        request.body = None
+        self._give(request.held)
+        request.held = 0
 
     def _give(self, number: int) -> None:
         if number:
             self.held -= number
             self._shared.bodies.give(number)
 
+    def _hold_untaken(self) -> None:
+        """Count what the client has not taken of answers, where it is more than what is counted already.
+
+        What passes between the client and the store is counted by `StoreCall`.
+        """
+        transport = self._line.transport
+        if transport is None or (self.serving is not None and self.serving.route.kind is Kind.STORE):
+            return
+        number = transport.get_write_buffer_size() - self.held
+        if number > 0 and self._shared.bodies.take(number):
+            self.held += number
+            self._undrained += number
+        elif number > 0:
+            self._line.break_off()
+
     def pause(self) -> None:
         """The client reads slowly: fetch no more for it."""
+        self._hold_untaken()
         if self.work is not None:
             self.work.pause()
 

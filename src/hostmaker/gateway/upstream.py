@@ -14,7 +14,9 @@ from typing import Protocol, cast
 import httptools
 
 from hostmaker.gateway.failure import Failure
+from hostmaker.gateway.framing import MAX_FRAMING, credit_left
 from hostmaker.gateway.outbox import Outbox
+from hostmaker.gateway.pieces import MANY, Kept, joined, taken, whole
 
 log = logging.getLogger("hostmaker.gateway")
 MOST_IDLE = 64
@@ -22,6 +24,8 @@ IDLE_LIMIT_S = 60.0
 CONNECT_LIMIT_S = 0.25  # "Custom inference code with hosting services": a container accepts within 250 ms
 WRITE_TOGETHER = 65536
 MOST_UNREAD_HEAD = 65536  # bytes of a head that the parser holds back while a header is not complete
+
+TOO_MUCH_FRAMING = "The model's process sent more than 64 KiB of chunk extensions and trailers."
 
 # How far an answer has come.
 SENT, TOUCHED, HEAD, FINISHED = range(4)
@@ -157,8 +161,9 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "body", "counted", "exchange", "fields", "is_paused", "is_reused", "is_spoilt", "keeps_alive", "loop",
-        "parser", "peer", "rested_at", "size", "stage", "status", "streaming", "transport", "trouble", "unread",
+        "body", "came", "counted", "credit", "exchange", "fields", "is_paused", "is_reused", "is_spoilt", "keeps_alive",
+        "loop", "on_body", "parser", "parts", "peer", "rested_at", "size", "stage", "status", "streaming", "transport",
+        "trouble", "unread",
     )  # fmt: skip
 
     def __init__(self, peer: HttpPeer) -> None:
@@ -166,13 +171,16 @@ class UpstreamConnection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.exchange: Exchange | None = None
         self.transport: asyncio.Transport | None = None
+        self.parts: list[bytes] = []  # of the body, told in this read
+        self.on_body = self.parts.append
         self.parser = httptools.HttpResponseParser(self)
         self.stage = SENT
         self.is_paused = self.is_spoilt = self.keeps_alive = self.streaming = False
         self.rested_at = 0.0
-        self.status = self.size = self.counted = self.unread = 0
+        self.status = self.size = self.counted = self.unread = self.came = 0
         self.fields: list[bytes] = []  # names and values in turn
-        self.body: bytes | list[bytes] | None = None
+        self.body: Kept = None
+        self.credit = MAX_FRAMING
         self.trouble: Failure | None = None
 
     # Use
@@ -186,6 +194,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.stage = SENT
         self.body = None
         self.size = self.counted = self.unread = 0
+        self.credit = MAX_FRAMING
         self.streaming = False
         if len(exchange.body) < WRITE_TOGETHER:
             self.peer.outbox.put(self.transport, exchange.head + exchange.body)
@@ -213,8 +222,15 @@ class UpstreamConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once."""
         self.exchange = None
+        self._forget_answer()
         if self.transport is not None:
             self.transport.abort()
+
+    def _forget_answer(self) -> None:
+        """Let go of what has come: the parser and its callbacks keep this connection until the collector comes by."""
+        self.body = None
+        self.fields = []
+        self.parts.clear()
 
     def pause(self) -> None:
         """Read no more for now."""
@@ -226,6 +242,16 @@ class UpstreamConnection(asyncio.Protocol):
         """Read on."""
         if self.transport is not None and self.is_paused:
             self.is_paused = False
+            self.transport.resume_reading()
+
+    def _rest(self) -> None:
+        """Read nothing more in this turn of the loop."""
+        if self.transport is not None and not self.is_paused:
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self.transport is not None and not self.is_paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     def break_off(self, failure: Failure, detail: str) -> None:
@@ -248,6 +274,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.peer.idle.remove(self)
         exchange = self.exchange
         if exchange is None:
+            self._forget_answer()
             return
         if (
             self.stage == HEAD and exc is None and not self._has_length()
@@ -255,6 +282,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete(exchange)
             return
         self.exchange = None
+        self._forget_answer()
         if self.stage == SENT and self.is_reused:
             _fail(exchange, Failure.STALE, "the connection was closed before the answer")
         else:
@@ -270,6 +298,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self.stage == SENT:
             self.stage = TOUCHED
+        had_head, self.came = self.stage == HEAD, 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError:  # ours
@@ -278,9 +307,15 @@ class UpstreamConnection(asyncio.Protocol):
             return
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if self.stage != FINISHED:
+                if self.parts:
+                    self._take_body()
                 self.break_off(Failure.BROKEN, f"The model's process did not answer in HTTP ({error}).")
                 return
             self.is_spoilt = True
+        if self.parts:
+            self._take_body()
+        if had_head:
+            self.credit = credit_left(self.credit, len(data), self.came)
         if self.stage == FINISHED and self.trouble is None:
             self._complete(exchange)
         else:
@@ -292,6 +327,9 @@ class UpstreamConnection(asyncio.Protocol):
             self.unread += number
             if self.unread > MOST_UNREAD_HEAD:
                 self.trouble = Failure.HEADERS_TOO_LARGE
+        elif self.credit < 0:
+            self.break_off(Failure.BROKEN, TOO_MUCH_FRAMING)
+            return
         elif self.trouble is None and self.size > self.counted and not exchange.is_over:
             if exchange.hold(self.size - self.counted):
                 self.counted = self.size
@@ -304,6 +342,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Give the connection back, unless it cannot be used again, and the answer to who waits for it."""
         self.exchange = exchange.connection = None
         fields, body, status, streaming = self.fields, self.body, self.status, self.streaming
+        self.body = None  # an idle connection keeps no answer
         if self.keeps_alive and not self.is_spoilt:
             self.rest()
         else:
@@ -316,8 +355,7 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             if self.counted:  # the rest is here already, whether there is room or not
                 exchange.hold(self.size - self.counted)
-            whole = b"" if body is None else body if isinstance(body, bytes) else b"".join(body)
-            exchange.answered(status, fields, whole)
+            exchange.answered(status, fields, whole(body))
 
     def _has_length(self) -> bool:
         names = [name.lower() for name in self.fields[::2]]
@@ -352,27 +390,28 @@ class UpstreamConnection(asyncio.Protocol):
         elif exchange.is_streamed:
             self.streaming = exchange.stream_began(status, fields)
 
-    def on_body(self, part: bytes) -> None:
-        if self.stage == FINISHED:  # an answer to HEAD has no body
+    def _take_body(self) -> None:
+        """Take what has come of the body in this read."""
+        if len(self.parts) > MANY:
+            self._rest()
+        part, exchange = taken(self.parts), self.exchange
+        self.came += len(part)
+        if self.stage == FINISHED:  # an answer to HEAD has no body, and a request no second answer
             self.is_spoilt = True
+        elif exchange is None or exchange.is_over or self.trouble is not None:
             return
-        exchange = self.exchange
-        if exchange is None or exchange.is_over or self.trouble is not None:
-            return
-        if self.streaming:
+        elif self.streaming:
             exchange.stream_part(part)
-            return
-        self.size += len(part)
-        if self.size > self.peer.limits.body:
-            self.trouble = Failure.TOO_LARGE
-        elif self.body is None:
-            self.body = part
-        elif isinstance(self.body, list):
-            self.body.append(part)
         else:
-            self.body = [self.body, part]
+            self.size += len(part)
+            if self.size > self.peer.limits.body:
+                self.trouble = Failure.TOO_LARGE
+            else:
+                self.body = part if self.body is None else joined(self.body, part)
 
     def on_message_complete(self) -> None:
         if self.stage == HEAD:
+            if self.parts:
+                self._take_body()
             self.stage = FINISHED
             self.keeps_alive = self.parser.should_keep_alive()  # the parser forgets it when it returns
