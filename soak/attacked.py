@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,15 +178,21 @@ def attacked() -> Iterator[Target]:
 
 def measure(name: str, seconds: float) -> Figures:
     """Carry out one attack for so long on a gateway of its own, beside a client that behaves."""
-    figures = Figures(name)
-    with attacked() as target, Client(target, figures):
-        before, cpu, most = target.memory_mib(), target.cpu_s(), 0.0
+    with attacked() as target:
         attacker = target.attack(name, seconds)
-        deadline = time.monotonic() + seconds + CUT_OFF_WITHIN_S
-        while attacker.poll() is None and time.monotonic() < deadline:
-            most = max(most, target.memory_mib())
+        return watch(target, name, seconds, lambda: attacker.poll() is not None)
+
+
+def watch(target: Target, name: str, seconds: float, is_over: Callable[[], bool]) -> Figures:
+    """Invoke, and look at the gateway's memory, until an attack is over that takes so many seconds."""
+    figures = Figures(name)
+    before, cpu, largest = target.memory_mib(), target.cpu_s(), 0.0
+    deadline = time.monotonic() + seconds + CUT_OFF_WITHIN_S
+    with Client(target, figures):
+        while not is_over() and time.monotonic() < deadline:
+            largest = max(largest, target.memory_mib())
             time.sleep(0.02)
-        figures.grown_mib, figures.cpu_s = most - before, target.cpu_s() - cpu
+    figures.grown_mib, figures.cpu_s = largest - before, target.cpu_s() - cpu
     return figures
 
 

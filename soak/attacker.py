@@ -176,6 +176,7 @@ def pipelined(target: Target, until: float) -> None:
             opened[-1].sendall(requests)
         if len(opened) > MAX_CONNECTIONS // 2:
             opened.pop(0).close()
+        time.sleep(0.005)
     _close(opened)
 
 
@@ -189,7 +190,7 @@ def hostile(answer: Answer, request: Callable[[Target], bytes]) -> Attack:
             with suppress(OSError), target.connect() as made:
                 made.settimeout(0.5)
                 made.sendall(asked)
-                while made.recv(PIECE):
+                while made.recv(PIECE) and time.monotonic() < until:
                     pass
 
     return attack

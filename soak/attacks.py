@@ -29,7 +29,12 @@ def tell(done: list[Figures], console: Console) -> list[Figures]:
     for each in done:
         for text in each.failed[:2]:
             console.print(f"{each.attack}: {text}", highlight=False)
-    return [each for each in done if each.failed or each.grown_mib > MAX_GROWN_MIB]
+    return [each for each in done if not is_harmless(each)]
+
+
+def is_harmless(figures: Figures) -> bool:
+    """Whether no invocation failed, and the gateway's memory stayed within its bounds."""
+    return figures.invocations > 0 and not figures.failed and figures.grown_mib <= MAX_GROWN_MIB
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ class Identity:
 class Verification(Protocol):
     """The check of one request's signature while its body arrives."""
 
+    def check_head(self) -> bool:
+        """Whether the head alone shows who calls, before a byte of the body; raises `domain.errors.AuthError`."""
+        ...
+
     def update(self, chunk: bytes) -> None:
         """Take the next bytes of the body, in turns of any size."""
         ...

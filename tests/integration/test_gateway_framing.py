@@ -256,8 +256,76 @@ def test_a_body_that_stops_is_refused(impatient: House) -> None:
     for _ in range(4):
         time.sleep(0.08)
         client.send(b"x")
-    assert client.answer().status == 408
+    answer = client.answer()
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (408, "RequestTimeoutException")
+    assert "less than 4096 bytes a second" in answer.json["Message"]
     assert client.at_end()
+
+
+def test_a_slow_body_above_the_minimum_rate_is_taken() -> None:
+    with house() as built:
+        built.start(limits=Limits(body_s=0.2, min_rate=100.0))
+        client = built.client().send(TO + HOST + b"Content-Length: 300\r\n\r\n")
+        for _ in range(10):
+            time.sleep(0.08)
+            client.send(b"x" * 30)
+        assert client.answer().status == 200
+
+
+def test_an_upload_that_stops_is_refused_as_s3_does(impatient: House) -> None:
+    client = impatient.client().send(b"PUT /b/k HTTP/1.1\r\n" + HOST + b"Content-Length: 8\r\n\r\nx")
+    answer = client.answer("PUT")
+    assert (answer.status, b"<Code>RequestTimeout</Code>" in answer.body) == (400, True)
+    assert client.at_end()
+    assert impatient.gateway is not None
+    assert impatient.gateway._shared.relays.taken == 0
+
+
+ENDLESS = {
+    "a trailer": b"0\r\nX: " + b"x" * 700_000,
+    "a trailer's name": b"0\r\n" + b"x" * 700_000,
+    "trailers": b"0\r\n" + b"X: y\r\n" * 120_000,
+    "an extension": b"2;" + b"x" * 700_000,
+    "zeros": b"0" * 700_000,
+    "extensions": (b"1;%b\r\nx\r\n" % (b"y" * 1000)) * 700,
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+@pytest.mark.parametrize("line", [TO, b"PUT /b/k HTTP/1.1\r\n"], ids=["invocation", "upload"])
+def test_framing_without_end(gateway: House, case: str, line: bytes) -> None:
+    client = gateway.client().send(line + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
+    raw = ENDLESS[case]
+    for at in range(0, len(raw), 50_000):
+        client.send(raw[at : at + 50_000])
+        time.sleep(0.001)
+    answer = client.answer()
+    assert (answer.status, answer.headers["connection"]) == (400, "close")
+    assert answer.body == b"The body of a request can have 64 KiB of chunk extensions and trailers."
+    assert client.at_end()
+
+
+def test_empty_lines_without_end(gateway: House) -> None:
+    client = gateway.client()
+    for _ in range(4):
+        client.send(b"\r\n" * 20_000)
+        time.sleep(0.01)
+    assert client.answer().status == 431
+    assert client.at_end()
+
+
+def test_trailers_are_passed_over(gateway: House) -> None:
+    client = gateway.client()
+    body = b"3\r\n1,2\r\n0\r\nX-Amz-Checksum: abc\r\nHost: evil\r\n\r\n"
+    for _ in range(2):
+        assert client.send(CHUNKED + body).answer().status == 200
+    assert [seen.body for seen in gateway.instances["i"].seen] == [b"1,2"] * 2
+
+
+def test_chunks_of_two_bytes(gateway: House) -> None:
+    client = gateway.client().send(CHUNKED + b"2\r\nab\r\n" * 100_000 + b"0\r\n\r\n")
+    assert client.answer().status == 200
+    assert gateway.instances["i"].seen[0].body == b"ab" * 100_000
 
 
 def test_a_client_that_leaves_half_way(impatient: House) -> None:

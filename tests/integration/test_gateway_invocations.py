@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import time
 from collections.abc import Iterator
@@ -381,6 +382,33 @@ def test_bytes_that_come_later_close_the_connection(gateway: House) -> None:
     assert instance.connections == 2
 
 
+ENDLESS = {
+    "a trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nX: " + b"x" * 700_000,
+    "an extension": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;" + b"x" * 700_000,
+    "1xx": b"HTTP/1.1 102 Processing\r\n\r\n" * 20_000,
+    "a reason": b"HTTP/1.1 200 " + b"x" * 700_000,
+}
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_an_answer_with_framing_without_end(gateway: House, case: str) -> None:
+    gateway.instances["i"].answers(ENDLESS[case], OK)
+    answer = gateway.ask(invocation())
+    assert (answer.status, answer.json["OriginalStatusCode"]) == (424, 0)
+    assert gateway.ask(invocation()).status == 200
+
+
+@pytest.mark.parametrize("size", [1, 2, 5000])
+def test_an_answer_of_small_chunks(gateway: House, size: int) -> None:
+    chunks = (b"%x\r\n%b\r\n" % (size, b"y" * size)) * (200_000 // size)
+    gateway.instances["i"].answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n" % chunks)
+    client = gateway.client()
+    for _ in range(2):
+        assert client.send(invocation()).answer().body == b"y" * 200_000
+    assert gateway.instances["i"].connections == 1
+    assert b"".join(part for _, part in events(client.send(streamed()).answer().body)) == b"y" * 200_000
+
+
 def test_interim_answers_are_passed_over(gateway: House) -> None:
     gateway.instances["i"].answers(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX: y\r\n\r\n" + OK)
     assert gateway.ask(invocation()).body == b"hi"
@@ -443,6 +471,41 @@ def test_bytes_in_flight_are_bounded(empty: House) -> None:
     assert second.send(invocation(b"x" * 1_000_000)).answer().status == 200
 
 
+def test_a_half_sent_body_gives_way(empty: House) -> None:
+    empty.start(bytes_in_flight=1_500_000)
+    half = empty.client().send(invocation(b"x" * 1_400_000)[:-1])
+    assert empty.gateway is not None
+    shared = empty.gateway._shared
+    until(lambda: shared.bodies.taken > 1_390_000)
+    assert empty.ask(invocation(b"y" * 1_000_000)).status == 200
+    answer = half.answer()
+    assert (answer.status, answer.headers["x-amzn-errortype"]) == (503, "ServiceUnavailable")
+    assert half.at_end()
+    until(lambda: shared.bodies.taken == 0)
+
+
+def test_an_answer_that_nobody_takes_gives_way(empty: House) -> None:
+    size = 6_000_000
+    empty.instance("i").answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size), OK)
+    empty.table(empty.route(("v", 1.0, ("i",))))
+    empty.start(bytes_in_flight=8_000_000)
+    reader = empty.client().send(invocation())
+    until(lambda: len(empty.instances["i"].seen) == 1)
+    until(lambda: empty.ask(invocation(b"y" * 3_000_000)).status == 200)
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        reader.answer()
+
+
+def test_a_newcomer_comes_before_those_that_have_shown_no_key(empty: House) -> None:
+    empty.start(most_connections=4)
+    known = empty.client()
+    assert known.send(invocation()).answer().status == 200
+    halves = [empty.client().send(b"POST / HTTP/1.1\r\n") for _ in range(3)]
+    assert empty.ask(invocation()).status == 200
+    assert halves[0].answer().status == 503
+    assert known.send(invocation()).answer().status == 200
+
+
 def test_answers_count_among_the_bytes_in_flight(empty: House) -> None:
     empty.instance("i").answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000, OK)
     empty.table(empty.route(("v", 1.0, ("i",))))
@@ -459,7 +522,7 @@ def test_a_client_that_does_not_read_is_held_back_and_let_go(empty: House) -> No
     size = 6_000_000
     empty.instance("i").answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, b"x" * size))
     empty.table(empty.route(("v", 1.0, ("i",))))
-    empty.start(limits=Limits(drain_s=0.3))
+    empty.start(limits=Limits(drain_s=0.3, min_rate=10_000.0))
     client = empty.client()
     client.send(invocation() * 3)
     time.sleep(0.2)

@@ -142,6 +142,9 @@ class Keys:
         self.bodies.append(b"")
         return self
 
+    def check_head(self) -> bool:
+        return False
+
     def update(self, chunk: bytes) -> None:
         self.bodies[-1] += chunk
 
@@ -430,3 +433,17 @@ def test_a_slow_client_holds_a_fast_store_back(empty: House) -> None:
         received += len(client.read(MIB))
     assert grown_mib(before) < 30
     assert client.send(invocation()).answer().status == 200
+
+
+def test_a_relay_whose_client_stops_gives_way(empty: House) -> None:
+    empty.start(bytes_relayed=MIB)
+    stopped = empty.client().send(
+        b"PUT /b/k HTTP/1.1\r\n", HOST, S3, b"Content-Length: 9000000\r\n\r\n", b"x" * 500_000
+    )
+    until(lambda: empty.store.connections == 1)
+    until(lambda: empty.ask(b"GET /b/k HTTP/1.1\r\n", HOST, b"\r\n").status == 200)
+    answer = stopped.answer("PUT")
+    assert (answer.status, b"<Code>SlowDown</Code>" in answer.body) == (503, True)
+    assert stopped.at_end()
+    assert empty.gateway is not None
+    assert empty.gateway._shared.relays.taken == 0

@@ -139,7 +139,7 @@ class SessionsOnly:
 class SigV4Verification:
     """Implements `ports.Verification`."""
 
-    __slots__ = ("_body", "_form", "_signature", "_stamp", "_values")
+    __slots__ = ("_body", "_form", "_is_checked", "_signature", "_stamp", "_values")
 
     def __init__(self, form: Form, values: Sequence[bytes], stamp: bytes, signature: bytes) -> None:
         self._form = form
@@ -147,6 +147,18 @@ class SigV4Verification:
         self._stamp = stamp
         self._signature = signature
         self._body: hashlib._Hash | None = None
+        self._is_checked = False
+
+    def check_head(self) -> bool:
+        """Whether the head alone shows who calls, as it states the body's hash; raises AuthError when it is forged.
+
+        `finish` still compares the body with what is stated.
+        """
+        stated = self._stated()
+        if stated is not None:
+            self._check(stated)
+            self._is_checked = True
+        return self._is_checked
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes of the body."""
@@ -157,21 +169,32 @@ class SigV4Verification:
 
     def finish(self) -> Identity:
         """Say who calls; raises AuthError when the signature is another than ours."""
+        body_hash = self._body_hash()
+        if not self._is_checked:
+            self._check(body_hash)
+        return self._form.identity
+
+    def _check(self, body_hash: bytes) -> None:
         form = self._form
-        if not hmac.compare_digest(form.sign(self._values, self._stamp, self._body_hash()), self._signature):
+        if not hmac.compare_digest(form.sign(self._values, self._stamp, body_hash), self._signature):
             raise invalid(form.claim.service)
-        return form.identity
+
+    def _stated(self) -> bytes | None:
+        """Return what the head says of the body, None where it says nothing."""
+        form = self._form
+        if form.hash_at >= 0:
+            return self._values[form.hash_at].strip()
+        claim = form.claim
+        return UNSIGNED if claim.expires_s is not None and claim.service == S3 else None
 
     def _body_hash(self) -> bytes:
-        """Give what stands for the body in the signed text; a client of S3 may say that it has not signed the body."""
-        form = self._form
-        stated = None if form.hash_at < 0 else self._values[form.hash_at].strip()
-        claim = form.claim
-        if claim.service == S3 and (stated == UNSIGNED or (stated is None and claim.expires_s is not None)):
+        """Return what stands for the body in the signed text; a client of S3 may say that it has not signed the body."""
+        stated, service = self._stated(), self._form.claim.service
+        if stated == UNSIGNED and service == S3:
             return UNSIGNED
         body = EMPTY_SHA256 if self._body is None else self._body.hexdigest().encode()
         if stated is not None and stated != body:
-            raise other_body(claim.service)
+            raise other_body(service)
         return body
 
 

@@ -12,6 +12,7 @@ from hostmaker.gateway.routes import Kind, Routes
 from hostmaker.gateway.shared import Shared
 
 MOST_HEAD_BYTES = 64 * 1024
+BODY_HASH = b"x-amz-content-sha256"
 
 Refusal = tuple[int, bytes]
 
@@ -79,8 +80,28 @@ def admit(request: Request, method: bytes, shared: Shared, routes: Routes, is_pr
             request.verification = shared.authenticator.begin(
                 route.method, request.target, authorization, shape.names, raw[1::2], shared.real_time()
             )
+            if BODY_HASH in shape.at:
+                request.is_proven = request.verification.check_head()
     except ApiError as error:
         request.error = error
+
+
+def is_proven(request: Request, shared: Shared) -> bool:
+    """Whether a request to the store shows a key of ours by its head; the store itself says what it makes of it."""
+    if shared.authenticator is None:
+        return False
+    authorization = request.header(b"authorization") or b""
+    try:
+        return shared.authenticator.begin(
+            request.route.method,
+            request.target,
+            authorization,
+            request.shape.names,
+            request.raw[1::2],
+            shared.real_time(),
+        ).check_head()
+    except ApiError:
+        return False
 
 
 def take_body(request: Request, part: bytes, shared: Shared, make_room: Callable[[Request, int], bool]) -> bool:

@@ -19,18 +19,21 @@ from hostmaker.gateway.pieces import MANY, taken
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Kind
 from hostmaker.gateway.shared import Shared
-from hostmaker.gateway.store_call import SlowUpload, StoreCall
+from hostmaker.gateway.store_call import HELD_BYTES, SlowDown, SlowUpload, StoreCall
 from hostmaker.gateway.turns import Turns
 
 log = logging.getLogger("hostmaker.gateway")
 MOST_DISCARDED = 16 * 1024 * 1024
 MOST_PIPELINED = 1000  # reading stops at the first that waits: these stood in what was read with it
 WRITE_BUFFER = 256 * 1024
-STALLED_S = 2.0  # without a byte taken of an answer, before it gives way to others
 TOO_MANY = (
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 50\r\n\r\n"
     b"This server has as many connections as it can have"
 )
+
+
+class Deaf(Exception):  # noqa: N818 - no error: it ends the parsing of a read whose rest is not wanted
+    """Nothing is read any more on this connection."""
 
 
 class Front(asyncio.Protocol):
@@ -100,7 +103,9 @@ class Front(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._refuse(400, b"Upgrade is not supported here.")
-        except httptools.HttpParserCallbackError:  # ours
+        except httptools.HttpParserCallbackError as error:  # ours
+            if isinstance(error.__context__, Deaf):
+                return
             log.exception("a request could not be taken")
             self._refuse(500, b"The request could not be taken by a fault of the server; its log has the traceback.")
         except httptools.HttpParserError as error:
@@ -147,7 +152,9 @@ class Front(asyncio.Protocol):
     def on_url(self, url: bytes) -> None:
         if self._current is not None:
             self._current.target += url  # it comes in pieces
-        elif not self._line.is_deaf:
+        elif self._line.is_deaf:
+            raise Deaf
+        else:
             request = self._current = Request()
             request.target = url
             self._raw = request.raw
@@ -338,13 +345,32 @@ class Front(asyncio.Protocol):
             return None
         if request is not None and request.held and request.came_at:
             return Holder(self._line.address, request.held, now - request.came_at, request.is_proven)
-        if self._turns.held and line.has_stalled(now, STALLED_S):
-            return Holder(self._line.address, self._turns.held, now - line.taking.began, False)
+        if self._turns.held and line.waits_for_drain and line.taking.lags:
+            return Holder(line.address, self._turns.held, now - line.taking.began, False)
         return None
 
+    def relay_holder(self, now: float) -> Holder | None:
+        """Return what could be free for other relays to the store; None where none waits for the client, or briefly."""
+        line, turns = self._line, self._turns
+        request = turns.serving
+        if request is None or not isinstance(turns.work, StoreCall):
+            return None
+        if line.waits_for_drain:
+            pace = line.taking
+        elif request is self._current and request.came_at and not line.stops & STORE:
+            pace = line.sending
+        else:
+            return None
+        if not pace.lags:
+            return None
+        return Holder(line.address, HELD_BYTES, now - pace.began, admission.is_proven(request, self._shared))
+
     def give_way(self) -> None:
-        """Free what `holder` has said: refuse the body under way, or end an answer that nobody takes."""
-        if self._current is not None and self._current.held:
+        """Free what a holder has said: refuse the body under way, or end an answer that nobody takes."""
+        request = self._current
+        if request is not None and isinstance(self._turns.work, StoreCall):
+            self._give_up(SlowDown("Please reduce your request rate."))
+        elif request is not None and request.held:
             self._give_up(admission.no_room())
         else:
             self._line.break_off()

@@ -131,10 +131,6 @@ class Line:
         self._untaken = left
         return not self.taking.is_kept(now, limits.drain_s, limits.min_rate)
 
-    def has_stalled(self, now: float, stalled_s: float) -> bool:
-        """Whether the client has taken nothing for so many seconds of what was written."""
-        return self.waits_for_drain and not self.taking.moved and now - self.taking.began >= stalled_s
-
     def is_overdue(self, now: float, limits: Limits) -> bool:
         """Tell whether what is waited for has taken too long."""
         match self.phase:

@@ -12,28 +12,36 @@ import termios
 from asyncio import Transport
 from contextlib import suppress
 
+LOOK_S = 2.0  # seconds between looks at what moves just now
+
 
 class Pace:
-    """The bytes that moved since the window began, at a reading of a steady clock."""
+    """The bytes that moved since the window began, at a reading of a steady clock.
 
-    __slots__ = ("began", "moved")
+    `lags`: fewer than the minimum rate did between the last two looks; whoever lags gives way to others first.
+    """
+
+    __slots__ = ("_looked_at", "_seen", "began", "lags", "moved")
 
     def __init__(self, now: float) -> None:
-        self.began = now
-        self.moved = 0
+        self.restart(now)
 
     def restart(self, now: float) -> None:
         """Begin a window."""
-        self.began = now
-        self.moved = 0
+        self.began = self._looked_at = now
+        self.moved = self._seen = 0
+        self.lags = False
 
     def is_kept(self, now: float, window_s: float, min_rate: float) -> bool:
         """Whether it was fast enough, in bytes per second; a window that is over is followed by the next."""
+        if (seconds := now - self._looked_at) >= LOOK_S:
+            self.lags = self.moved - self._seen <= min_rate * seconds
+            self._looked_at, self._seen = now, self.moved
         if now - self.began <= window_s:
             return True
         if self.moved <= min_rate * window_s:
             return False
-        self.restart(now)
+        self.began, self.moved, self._seen = now, 0, 0
         return True
 
 

@@ -159,15 +159,16 @@ class Shared:
         """
         now, bodies = self.steady(), self.bodies
         told = [(front, front.holder(now)) for front in self.connections if front is not besides]
-        fronts = [(front, holder) for front, holder in told if holder is not None]
         needed = bodies.taken + number - (bodies.most - spare)
-        wanted = needed + bodies.most // MADE_AT_ONCE
-        chosen = giving_way([holder for _, holder in fronts], wanted, asker)
-        if sum(fronts[place][1].held for place in chosen) < needed:
-            return False
-        for place in chosen:
-            fronts[place][0].give_way()
+        _give_way(told, needed, needed + bodies.most // MADE_AT_ONCE, asker)
         return bodies.take(number, spare)
+
+    def make_relay_room(self, number: int) -> bool:
+        """Count bytes for a relay to the store, if another has to give way to it: one whose client is too slow."""
+        now = self.steady()
+        told = [(front, front.relay_holder(now)) for front in self.connections]
+        _give_way(told, number, number, Holder("", 0, 0.0, True))
+        return self.relays.take(number)
 
     def sweep(self) -> None:
         """End what has taken too long, on both sides."""
@@ -187,3 +188,12 @@ class Shared:
         ours = ("content-length", "x-amzn-requestid")
         lines = [f"{name}: {value}\r\n" for name, value in given.headers if name.lower() not in ours]
         return given.status, "".join(lines).encode("latin-1", "replace"), given.body
+
+
+def _give_way(told: list[tuple[Front, Holder | None]], needed: int, wanted: int, asker: Holder) -> None:
+    """Have others give way, if that frees the `needed` bytes; once it is done, as many as are `wanted`."""
+    found = [(front, holder) for front, holder in told if holder is not None]
+    chosen = giving_way([holder for _, holder in found], wanted, asker)
+    if sum(found[place][1].held for place in chosen) >= needed:
+        for place in chosen:
+            found[place][0].give_way()

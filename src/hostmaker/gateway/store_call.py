@@ -50,7 +50,9 @@ class StoreCall:
 
     def start(self) -> None:
         """Send the head; raises ApiError."""
-        self._hold(HELD_BYTES)
+        if not self._shared.relays.take(HELD_BYTES) and not self._shared.make_relay_room(HELD_BYTES):
+            raise SlowDown("Please reduce your request rate.")
+        self._held = HELD_BYTES
         try:
             self._start()
         except ApiError:
