@@ -15,6 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from tests.integration.conftest import Server
 
+from soak import attacks
+from soak.attacked import measure
+from soak.attacker import ATTACKS
 from soak.candidates import Candidate, draw
 from soak.deployments import Course, Rollouts
 from soak.fuzz.api import Findings, Prober
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--deployment-kills", type=int, default=50, help="of control, within those")
     parser.add_argument("--api-mutants", type=int, default=20_000, help="mutated requests of all served operations")
     parser.add_argument("--signatures", type=int, default=15_000, help="signed requests, each changed afterwards")
+    parser.add_argument("--attack-s", type=float, default=1.0, help="seconds of each attack on a gateway; 0: none")
     parser.add_argument("--seed", type=int, default=1, help="of the policies and models that are drawn")
     parser.add_argument("--per-second", type=float, default=200.0, help="requests while they are killed")
     parser.add_argument(
@@ -51,6 +55,8 @@ def main() -> None:
     ends_at = time.monotonic() + arguments.most_minutes * 60
     signatures = _signatures(arguments.signatures, arguments.seed)
     report = _processes(arguments.kills, arguments.per_second) if arguments.kills else None
+    attacked = [measure(name, arguments.attack_s) for name in ATTACKS] if arguments.attack_s else []
+    harmful = attacks.tell(attacked, console) if attacked else []
     courses = _deployments(arguments.deployments, arguments.deployment_kills, arguments.seed)
     mutated = _mutate(arguments.api_mutants, arguments.seed) if arguments.api_mutants else None
     simulated = {
@@ -80,7 +86,9 @@ def main() -> None:
     in_simulation = [text for runs in told.values() for text in runs.broken]
     for text in (*lost, *wrong, *in_simulation)[:10]:
         console.print(text, highlight=False)
-    is_broken = lost or wrong or in_simulation or (report is not None and (report.unexplained or report.left))
+    is_broken = (
+        harmful or lost or wrong or in_simulation or (report is not None and (report.unexplained or report.left))
+    )
     sys.exit(1 if is_broken else 0)
 
 

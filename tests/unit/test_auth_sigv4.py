@@ -317,6 +317,39 @@ def test_a_stated_hash_of_another_body() -> None:
     assert "x-amz-content-sha256" in refusal(sent).message
 
 
+def check_head(sent: Wire) -> bool:
+    method, target, lines, _ = sent
+    names, values = tuple(name for name, _ in lines), [value for _, value in lines]
+    verification = WARM.begin(method, target, dict(lines).get(b"authorization", b""), names, values, time.time())
+    return verification.check_head()
+
+
+def test_a_head_that_states_the_hash_shows_the_caller() -> None:
+    assert check_head(sign(service="s3", signer=S3SigV4Auth))
+    assert check_head(presign("/b/k", service="s3"))
+    assert not check_head(sign())
+    assert not check_head(presign())
+
+
+def test_a_forged_head_is_refused_before_the_body() -> None:
+    sent = sign(service="s3", signer=S3SigV4Auth)
+    for name in (b"x-amz-content-sha256", b"x-amz-date"):
+        value = dict(sent[2])[name]
+        changed = replaced(sent, name, value[:-2] + (b"0Z" if value[-2:] != b"0Z" else b"1Z"))
+        with pytest.raises(AuthError, match="does not match the signature"):
+            check_head(changed)
+
+
+def test_a_body_is_still_compared_with_what_its_head_states() -> None:
+    method, target, lines, body = sign(service="s3", signer=S3SigV4Auth)
+    names, values = tuple(name for name, _ in lines), [value for _, value in lines]
+    verification = WARM.begin(method, target, dict(lines)[b"authorization"], names, values, time.time())
+    assert verification.check_head()
+    verification.update(body + b" ")
+    with pytest.raises(AuthError, match="does not match what was computed"):
+        verification.finish()
+
+
 def test_too_late_and_too_early() -> None:
     sent, now = sign(), time.time()
     assert verify(sent, now + 290)

@@ -13,6 +13,7 @@ from hostmaker.auth.credentials import Credentials, open_credentials
 from hostmaker.auth.resign import Resigner
 from hostmaker.auth.session_resign import SessionResigner
 from hostmaker.auth.sigv4 import SessionsOnly, SigV4Authenticator, scope_of
+from hostmaker.gateway.line import Limits
 from hostmaker.gateway.server import Gateway, GatewaySettings, GatewayTools
 from hostmaker.kit.clock import open_clock
 from hostmaker.kit.roles import MOST_DESCRIPTORS
@@ -44,6 +45,7 @@ async def main(start: Start) -> None:
             hosts=hosts,
             invocation_limit_s=settings.gateway.invocation_timeout_s,
             bytes_in_flight=settings.gateway.bytes_in_flight,
+            limits=Limits(min_rate=settings.gateway.min_rate),
             open_pages=HEALTH | METRICS if settings.is_loopback and settings.gateway.open_metrics else HEALTH,
             most_connections=most_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         ),

@@ -36,6 +36,10 @@ class GatewaySection:
     open_metrics: bool = field(
         default=True, metadata={"doc": "`/metrics` needs no signature on loopback; false: it needs one everywhere"}
     )
+    min_rate: float = field(
+        default=4096.0,
+        metadata={"doc": "bytes a second that a client sends of a body, or takes of an answer, over 30 seconds"},
+    )
 
 
 @dataclass(frozen=True, slots=True)

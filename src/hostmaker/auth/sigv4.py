@@ -188,7 +188,7 @@ class SigV4Verification:
         return UNSIGNED if claim.expires_s is not None and claim.service == S3 else None
 
     def _body_hash(self) -> bytes:
-        """Return what stands for the body in the signed text; a client of S3 may say that it has not signed the body."""
+        """Return what stands for the body in the signed text; a client of S3 may say that it has not signed it."""
         stated, service = self._stated(), self._form.claim.service
         if stated == UNSIGNED and service == S3:
             return UNSIGNED

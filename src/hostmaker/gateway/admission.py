@@ -80,7 +80,7 @@ def admit(request: Request, method: bytes, shared: Shared, routes: Routes, is_pr
             request.verification = shared.authenticator.begin(
                 route.method, request.target, authorization, shape.names, raw[1::2], shared.real_time()
             )
-            if BODY_HASH in shape.at:
+            if request.verification is not None and BODY_HASH in shape.at:
                 request.is_proven = request.verification.check_head()
     except ApiError as error:
         request.error = error
@@ -92,14 +92,15 @@ def is_proven(request: Request, shared: Shared) -> bool:
         return False
     authorization = request.header(b"authorization") or b""
     try:
-        return shared.authenticator.begin(
+        verification = shared.authenticator.begin(
             request.route.method,
             request.target,
             authorization,
             request.shape.names,
             request.raw[1::2],
             shared.real_time(),
-        ).check_head()
+        )
+        return verification is not None and verification.check_head()
     except ApiError:
         return False
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ApiError, InternalFailure, ServiceUnavailable, ValidationError
 from hostmaker.gateway.core import MOST_ATTEMPTS, Choice
+from hostmaker.gateway.exchange import AnswerLimits, cancel
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.heads import returned
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import AnswerLimits, HttpPeer, cancel
+from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.gateway.whole import WholeExchange
 
 if TYPE_CHECKING:

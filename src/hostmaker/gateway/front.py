@@ -9,17 +9,19 @@ from typing import cast
 
 import httptools
 
-from hostmaker.domain.errors import ApiError, RequestTimeoutException
+from hostmaker.domain.errors import ApiError
 from hostmaker.gateway import admission, answers
 from hostmaker.gateway.framing import MAX_FRAMING, credit_left
 from hostmaker.gateway.giving_way import Holder, address_of
 from hostmaker.gateway.heads import MOST_FIELDS, shape_of
-from hostmaker.gateway.line import QUEUE, STORE, Limits, Line, Phase
+from hostmaker.gateway.line import QUEUE, STORE, Line, Phase
 from hostmaker.gateway.pieces import MANY, taken
 from hostmaker.gateway.request import Request
 from hostmaker.gateway.routes import Kind
 from hostmaker.gateway.shared import Shared
-from hostmaker.gateway.store_call import HELD_BYTES, SlowDown, SlowUpload, StoreCall
+from hostmaker.gateway.slow import body_holder, relay_holder, too_slow
+from hostmaker.gateway.store_call import StoreCall
+from hostmaker.gateway.store_errors import SlowDown
 from hostmaker.gateway.turns import Turns
 
 log = logging.getLogger("hostmaker.gateway")
@@ -32,7 +34,7 @@ TOO_MANY = (
 )
 
 
-class Deaf(Exception):  # noqa: N818 - no error: it ends the parsing of a read whose rest is not wanted
+class Deaf(Exception):
     """Nothing is read any more on this connection."""
 
 
@@ -340,30 +342,11 @@ class Front(asyncio.Protocol):
 
     def holder(self, now: float) -> Holder | None:
         """Return what could be free for others if this client gave way; None where nothing waits for the client."""
-        line, request = self._line, self._current
-        if line.is_deaf and not line.waits_for_drain:
-            return None
-        if request is not None and request.held and request.came_at:
-            return Holder(self._line.address, request.held, now - request.came_at, request.is_proven)
-        if self._turns.held and line.waits_for_drain and line.taking.lags:
-            return Holder(line.address, self._turns.held, now - line.taking.began, False)
-        return None
+        return body_holder(self._line, self._turns, self._current, now)
 
     def relay_holder(self, now: float) -> Holder | None:
-        """Return what could be free for other relays to the store; None where none waits for the client, or briefly."""
-        line, turns = self._line, self._turns
-        request = turns.serving
-        if request is None or not isinstance(turns.work, StoreCall):
-            return None
-        if line.waits_for_drain:
-            pace = line.taking
-        elif request is self._current and request.came_at and not line.stops & STORE:
-            pace = line.sending
-        else:
-            return None
-        if not pace.lags:
-            return None
-        return Holder(line.address, HELD_BYTES, now - pace.began, admission.is_proven(request, self._shared))
+        """Return what could be free for other relays to the store; None where none waits for a client that lags."""
+        return relay_holder(self._line, self._turns, self._current, self._shared, now)
 
     def give_way(self) -> None:
         """Free what a holder has said: refuse the body under way, or end an answer that nobody takes."""
@@ -395,9 +378,3 @@ class Front(asyncio.Protocol):
         """Close, with a word about why, for the sake of a newcomer."""
         self._line.write(TOO_MANY)
         self._line.close(linger=False)
-
-
-def too_slow(request: Request, limits: Limits) -> ApiError:
-    """Return the error for a body that comes below the minimum rate, in the words of who answers the request."""
-    text = f"The body comes too slowly: less than {limits.min_rate:.0f} bytes a second for {limits.body_s:.0f} seconds."
-    return SlowUpload(text) if request.route.kind is Kind.STORE else RequestTimeoutException(text)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ApiError, ValidationError
 from hostmaker.gateway.core import Choice
+from hostmaker.gateway.exchange import cancel
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.heads import returned
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import HttpPeer, cancel
+from hostmaker.gateway.upstream import HttpPeer
 from hostmaker.gateway.whole import WholeExchange
 
 if TYPE_CHECKING:

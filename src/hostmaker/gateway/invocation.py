@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from hostmaker.domain.errors import ServiceUnavailable, ValidationError
 from hostmaker.gateway import answers
 from hostmaker.gateway.core import Choice
+from hostmaker.gateway.exchange import AnswerLimits, cancel
 from hostmaker.gateway.explained import ENABLE, Asked, Explained, no_explainer
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.heads import returned
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import AnswerLimits, HttpPeer, UpstreamConnection, cancel
+from hostmaker.gateway.upstream import HttpPeer, UpstreamConnection
 
 if TYPE_CHECKING:
     from hostmaker.gateway.shared import Shared

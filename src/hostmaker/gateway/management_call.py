@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ServiceUnavailable
 from hostmaker.domain.permissions import Caller, check_page, wrong_service
+from hostmaker.gateway.exchange import AnswerLimits, cancel
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.request import Request
-from hostmaker.gateway.upstream import AnswerLimits, UpstreamConnection, cancel
+from hostmaker.gateway.upstream import UpstreamConnection
 from hostmaker.ports import Identity
 
 if TYPE_CHECKING:

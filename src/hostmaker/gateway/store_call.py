@@ -26,12 +26,6 @@ HELD_BYTES = 4 * 256 * 1024
 FAILED = (b"HTTP/1.1 4", b"HTTP/1.1 5")
 
 
-class SlowUpload(ApiError):
-    """S3's word for: the rest of a request did not arrive in time."""
-
-    code, status = "RequestTimeout", 400
-
-
 class StoreCall:
     """One request on its way to the store, while it is read."""
 

@@ -11,6 +11,12 @@ class SlowDown(ApiError):
     code, status = "SlowDown", 503
 
 
+class SlowUpload(ApiError):
+    """A body of which the rest did not arrive in time."""
+
+    code, status = "RequestTimeout", 400
+
+
 class InvalidURI(ApiError):
     """A path that is no key: a key is UTF-8."""
 

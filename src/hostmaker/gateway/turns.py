@@ -108,8 +108,8 @@ class Turns:
         else:
             region, service = route.scope or (shared.default_region, "")
             identity = Identity("", region, service)
-        if request.verification is not None or shared.authenticator is None:
-            self._line.is_trusted = True
+        if not self._line.is_trusted:
+            self._line.is_trusted = _is_let_in(request, shared)
         match route.kind:
             case Kind.INVOKE:
                 if identity.service not in INVOKED_AS:
@@ -327,3 +327,9 @@ class Turns:
         """The store takes more."""
         self._line.since = self._line.steady()
         self._line.read_on(STORE)
+
+
+def _is_let_in(request: Request, shared: Shared) -> bool:
+    """Whether a request that is served shows that its client may ask: open pages and the store are for all to try."""
+    is_ours = request.route.kind in (Kind.INVOKE, Kind.MANAGE, Kind.INSIDE)
+    return request.verification is not None or (is_ours and request.target not in shared.open_pages)

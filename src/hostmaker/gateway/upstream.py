@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 
+from hostmaker.gateway.exchange import AnswerLimits, Exchange, fail
 from hostmaker.gateway.failure import Failure
 from hostmaker.gateway.framing import MAX_FRAMING, credit_left
 from hostmaker.gateway.outbox import Outbox
@@ -29,67 +29,6 @@ TOO_MUCH_FRAMING = "The model's process sent more than 64 KiB of chunk extension
 
 # How far an answer has come.
 SENT, TOUCHED, HEAD, FINISHED = range(4)
-
-
-class Exchange(Protocol):
-    """A request under way, and who waits for its answer. `deadline` is a reading of the loop's clock.
-
-    `is_over`: nobody waits any more; `is_bodiless`: it is an answer to HEAD; `is_streamed`: parts are told one by one.
-    """
-
-    head: bytes
-    body: bytes
-    deadline: float
-    connection: UpstreamConnection | None
-    is_over: bool
-    is_bodiless: bool
-    is_streamed: bool
-
-    def answered(self, status: int, fields: list[bytes], body: bytes) -> None:
-        """Take the whole answer; `fields` are names and values in turn."""
-        ...
-
-    def failed(self, failure: Failure, detail: str) -> None:
-        """Take the news that there is none."""
-        ...
-
-    def stream_began(self, status: int, fields: list[bytes]) -> bool:
-        """Take the head of a streamed answer; False: collect its body as if it were not streamed."""
-        ...
-
-    def stream_part(self, part: bytes) -> None:
-        """Take the next bytes."""
-        ...
-
-    def stream_ended(self) -> None:
-        """Take the end."""
-        ...
-
-    def hold(self, number: int) -> bool:
-        """Count bytes of the answer that are kept; False when there is no room for them."""
-        ...
-
-
-def cancel(exchange: Exchange) -> None:
-    """Stop caring: nothing is told any more, and a connection in use is closed."""
-    exchange.is_over = True
-    if exchange.connection is not None:
-        exchange.connection.abort()
-
-
-def _fail(exchange: Exchange, failure: Failure, detail: str) -> None:
-    exchange.connection = None
-    if not exchange.is_over:
-        exchange.is_over = True
-        exchange.failed(failure, detail)
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerLimits:
-    """Bytes that an answer may have."""
-
-    head: int
-    body: int
 
 
 class HttpPeer:
@@ -126,9 +65,9 @@ class HttpPeer:
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 _, connection = await loop.create_unix_connection(lambda: UpstreamConnection(self), self.path)
         except TimeoutError:
-            _fail(exchange, Failure.REFUSED, f"no connection within {CONNECT_LIMIT_S * 1000:.0f} ms")
+            fail(exchange, Failure.REFUSED, f"no connection within {CONNECT_LIMIT_S * 1000:.0f} ms")
         except OSError as error:
-            _fail(exchange, Failure.REFUSED, error.strerror or str(error))
+            fail(exchange, Failure.REFUSED, error.strerror or str(error))
         else:
             if exchange.is_over:  # whoever asked is gone: another may use it
                 connection.rest()
@@ -259,7 +198,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange = self.exchange
         self.abort()
         if exchange is not None:
-            _fail(exchange, failure, detail)
+            fail(exchange, failure, detail)
 
     # asyncio
 
@@ -284,10 +223,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.exchange = None
         self._forget_answer()
         if self.stage == SENT and self.is_reused:
-            _fail(exchange, Failure.STALE, "the connection was closed before the answer")
+            fail(exchange, Failure.STALE, "the connection was closed before the answer")
         else:
             when = "in the middle of its answer" if self.stage > SENT else "before it answered"
-            _fail(exchange, Failure.BROKEN, f"The model's process closed the connection {when}.")
+            fail(exchange, Failure.BROKEN, f"The model's process closed the connection {when}.")
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
