@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -9,10 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from soak.signature_judges import Gateway
 from soak.signatures import fuzz
@@ -256,6 +261,26 @@ def test_a_gateway_lets_through_what_was_signed_and_nothing_else(server: Server,
     assert not told.wrong
     assert told.passed
     assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("size", [0, 7, 300_000])
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_another_body_than_the_one_that_was_signed_is_not_kept(server: Server, size: int, is_chunked: bool) -> None:
+    """The store that comes along would keep it."""
+    s3 = server.client("s3")
+    s3.put_object(Bucket="models", Key="tampered", Body=b"before")
+    keys = Credentials(server.ready["access_key_id"], server.ready["secret_access_key"])
+    request = AWSRequest("PUT", server.ready["endpoint_url"] + "/models/tampered", data=b"x" * size)
+    S3SigV4Auth(keys, "s3", "us-east-1").add_auth(request)
+    connection = http.client.HTTPConnection(urlsplit(request.url).netloc, timeout=20)
+    body = b"x" * max(size - 1, 0) + b"!"
+    sent = dict(request.headers)
+    connection.request("PUT", "/models/tampered", iter([body]) if is_chunked else body, sent, encode_chunked=is_chunked)
+    answer = connection.getresponse()
+    assert (answer.status, b"XAmzContentSHA256Mismatch" in answer.read()) == (400, True)
+    connection.request("GET", "/nothing", headers={"Host": "localhost"})
+    assert connection.getresponse().status == 403  # the connection goes on, or is opened again
+    assert s3.get_object(Bucket="models", Key="tampered")["Body"].read() == b"before"
 
 
 def test_a_session_token_is_no_ornament(server: Server) -> None:

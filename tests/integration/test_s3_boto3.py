@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from .conftest import Server
@@ -42,3 +48,22 @@ def test_a_wrong_key_is_refused_as_ever(s3: Any, server: Server) -> None:
     stranger = server.client("s3", aws_secret_access_key="wrong")
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         stranger.put_object(Bucket="encrypted", Key="k", Body=b"", ServerSideEncryption="aws:kms")
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 5", "Transfer-Encoding: chunked"])
+def test_a_client_that_leaves_behind_the_head_replaces_nothing(s3: Any, server: Server, head: str) -> None:
+    """The store that comes along would keep an empty object."""
+    s3.put_object(Bucket="encrypted", Key="left", Body=b"before")
+    address = urlsplit(server.ready["endpoint_url"])
+    keys = Credentials(server.ready["access_key_id"], server.ready["secret_access_key"])
+    request = AWSRequest(
+        "PUT", f"{address.geturl()}/encrypted/left", headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
+    )
+    SigV4Auth(keys, "s3", "us-east-1").add_auth(request)
+    lines = [f"PUT {address.path}/encrypted/left HTTP/1.1", f"Host: {address.netloc}", head]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall("\r\n".join((*lines, "", "")).encode())
+        time.sleep(0.1)  # until the head has gone on, if it does
+    time.sleep(0.2)
+    assert s3.get_object(Bucket="encrypted", Key="left")["Body"].read() == b"before"

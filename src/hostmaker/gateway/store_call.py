@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from hostmaker.domain.errors import ApiError, ServiceUnavailable
 from hostmaker.gateway.request import Request
+from hostmaker.gateway.store_body import STATED, body_check
 from hostmaker.gateway.store_deletion import MAX_BODY_BYTES, Deletion
 from hostmaker.gateway.store_encryption import without_kms
-from hostmaker.gateway.store_errors import EntityTooLarge, SlowDown
+from hostmaker.gateway.store_errors import BadDigest, EntityTooLarge, SlowDown
 from hostmaker.gateway.store_form import Form, is_form
 from hostmaker.gateway.store_keys import Place, is_deletion, names_keys, parameters, place_of, with_stored_keys
 from hostmaker.gateway.store_relay import StoreRelay
@@ -29,7 +30,10 @@ FAILED = (b"HTTP/1.1 4", b"HTTP/1.1 5")
 class StoreCall:
     """One request on its way to the store, while it is read."""
 
-    __slots__ = ("_deletion", "_form", "_held", "_is_changed", "_relay", "_request", "_shared", "_turns", "_whole")
+    __slots__ = (
+        "_check", "_deletion", "_form", "_head", "_held", "_is_changed", "_relay", "_request", "_shared", "_turns",
+        "_whole",
+    )  # fmt: skip
 
     def __init__(self, turns: Turns, shared: Shared, request: Request) -> None:
         self._turns = turns
@@ -40,6 +44,8 @@ class StoreCall:
         self._form: Form | None = None
         self._whole: WholeAnswer | None = None
         self._is_changed = False
+        self._head: tuple[RequestHead, bool] | None = None  # that waits for the first piece of its body
+        self._check = body_check(request.header(STATED))
         self._held = 0
 
     def start(self) -> None:
@@ -85,6 +91,18 @@ class StoreCall:
         return self._shared.resign(asked, changed, self._shared.real_time())
 
     def _begin(self, sent: RequestHead, is_chunked: bool) -> None:
+        """Send the head, at once or with the first piece of the body.
+
+        The store takes the end of a connection behind a head for an empty body: it would replace the object by that.
+        """
+        has_body = is_chunked or int(sent.header(b"content-length") or 0) > 0
+        if has_body and not self._request.is_through:
+            self._head = (sent, is_chunked)
+            return
+        self._send_head(sent, is_chunked)
+
+    def _send_head(self, sent: RequestHead, is_chunked: bool) -> None:
+        self._head = None
         relay = self._turns.relay
         if relay is None or not relay.is_usable():
             relay = self._turns.relay = StoreRelay(self._shared.store_address)
@@ -93,20 +111,38 @@ class StoreCall:
 
     def body(self, part: bytes) -> None:
         """Pass a piece of the body on."""
+        if passed := part if self._check is None else self._check.take(part):
+            self._pass(passed)
+
+    def _pass(self, part: bytes) -> None:
         if self._deletion is not None:
             self._keep(self._deletion, part)
-        elif self._form is not None:
+            return
+        if self._form is not None:
             self._read(self._form, part)
-        elif self._relay is not None:
+            return
+        if self._head is not None:
+            self._send_head(*self._head)
+        if self._relay is not None:
             self._relay.body(part)
 
     def end(self) -> None:
         """The body is through."""
+        try:
+            if self._check is not None and (rest := self._check.rest()):
+                self._pass(rest)
+        except BadDigest as error:
+            self._refuse(error)
+            return
         if self._deletion is not None:
             self._send(self._deletion)
-        elif self._form is not None:
+            return
+        if self._form is not None:
             self._read(self._form, b"", is_end=True)
-        elif self._relay is not None:
+            return
+        if self._head is not None:
+            self._send_head(*self._head)
+        if self._relay is not None:
             self._relay.end()
 
     # Deletions, whose bodies name keys
@@ -147,16 +183,18 @@ class StoreCall:
             return
         self._form = None
         self._begin(form.sent, self._request.is_chunked)
-        if self._relay is not None:
-            for each in filter(None, form.parts):
-                self._relay.body(each)
-            if is_end:
-                self._relay.end()
+        for each in filter(None, form.parts):
+            self._pass(each)
+        if is_end and self._relay is not None:
+            self._relay.end()
 
     def _refuse(self, error: ApiError) -> None:
         self._deletion = self._form = None
         self.cancel()
-        self._turns.answer_error(error)
+        if self._turns.has_begun:
+            self._turns.break_off()
+        else:
+            self._turns.answer_error(error)
 
     # The store
 
