@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -261,6 +261,20 @@ def test_a_gateway_lets_through_what_was_signed_and_nothing_else(server: Server,
     assert not told.wrong
     assert told.passed
     assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize("service", ["sts", "execute-api", "monitoring", "sagemaker-runtime"])
+def test_an_invocation_is_signed_for_sagemaker(server: Server, do: Do, service: str) -> None:
+    assert do("result = 1") == 1
+    keys = Credentials(server.ready["access_key_id"], server.ready["secret_access_key"])
+    for path in ("/endpoints/summing/invocations", "/_hostmaker/status"):
+        request = AWSRequest("GET" if "status" in path else "POST", server.ready["endpoint_url"] + path, data=b"1,2")
+        SigV4Auth(keys, service, "us-east-1").add_auth(request)
+        connection = http.client.HTTPConnection(urlsplit(request.url).netloc, timeout=20)
+        connection.request(request.method, path, b"1,2", dict(request.headers))
+        answer = connection.getresponse()
+        assert answer.status == 403
+        assert b"Credential should be scoped to correct service: 'sagemaker'. " in answer.read()
 
 
 @pytest.mark.parametrize("size", [0, 7, 300_000])
