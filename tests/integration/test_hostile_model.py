@@ -126,6 +126,18 @@ class Hostile:
             finally:
                 time.sleep(50)
 
+    def litter(self, files):
+        for number in range(files):
+            open(os.environ["TMPDIR"] + "/%d" % number, "w").close()
+        return files
+
+    def nest(self, depth):
+        os.chdir(os.environ["TMPDIR"])
+        for _ in range(depth):
+            os.mkdir("d")
+            os.chdir("d")
+        return depth
+
     def leave_behind(self):
         if os.fork() == 0:
             os.setsid()
@@ -448,6 +460,38 @@ def test_it_does_not_write_without_end(start_server: Callable[..., Server], name
     assert attack.others_work()
     until_whole(server, "hostile")
     assert attack.do("whoami") is not None
+    server.stop()
+
+
+def test_directories_of_any_shape_are_judged_and_removed(start_server: Callable[..., Server]) -> None:
+    """The node agent outlives them, those that are too many or too deep are ended, and nothing of them stays."""
+    server = start_server("--set", "node.instance_disk_gib=0.1")
+    deeds: dict[str, tuple[dict[str, int], str]] = {
+        "litter": ({"files": 8000}, "more than the 6,553 that node.instance_disk_gib allows"),
+        "nest": ({"depth": 1500}, ""),
+        "nest-further": ({"depth": 2500}, "it had nested directories deeper than a path can name"),
+    }
+    node = server.ready["pids"]["node"]
+    for name in deeds:
+        server.create(name, script=HOSTILE)
+    for name, (arguments, why) in deeds.items():
+        assert server.wait_while(name, "Creating")["EndpointStatus"] == "InService"
+        body = json.dumps({"do": name.partition("-")[0], "with": arguments})
+        runtime = server.client("sagemaker-runtime")
+        with suppress(ClientError):  # it may be ended before it answers
+            runtime.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=body)
+        log, deadline = server.data_dir / "logs" / "us-east-1" / name, time.monotonic() + 60
+        while why not in "".join(path.read_text() for path in log.rglob("*.log")):
+            assert time.monotonic() < deadline, server.log()
+            time.sleep(0.1)
+    time.sleep(6)  # a look at what is written, and so at the one that is let be
+    for name in deeds:
+        server.client("sagemaker").delete_endpoint(EndpointName=name)
+    deadline = time.monotonic() + 60
+    while list((server.data_dir / "instances").iterdir()):
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.1)
+    assert server.reread().ready["pids"]["node"] == node
     server.stop()
 
 

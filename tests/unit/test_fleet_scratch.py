@@ -16,31 +16,47 @@ from hostmaker.domain.fleet import InstanceState
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.instance import Exited, Life, Overfilled, PreparedOk, Started, StopProcess, Tell, Unwanted, step
 from hostmaker.fleet.scratch import MIB, DiskBounds, DiskWatch, Writer
+from hostmaker.kit.files import Weight
 
-BOUNDS = DiskBounds(1000 * MIB, 100 * MIB)
-WRITTEN = st.dictionaries(st.sampled_from("abcde"), st.integers(0, 1500 * MIB))
+BOUNDS = DiskBounds(1000 * MIB, 100 * MIB, 10_000)
+WEIGHTS = st.builds(Weight, st.integers(0, 1500 * MIB), st.integers(0, 100_000), st.booleans())
+WRITTEN = st.dictionaries(st.sampled_from("abcde"), WEIGHTS)
+FREE = st.builds(Weight, st.integers(0, 200 * MIB), st.integers(0, 20_000))
 
 
-@given(WRITTEN, st.integers(0, 200 * MIB))
-def test_those_above_their_bound_end_and_one_for_the_reserve(written: dict[str, int], free: int) -> None:
+@given(WRITTEN, FREE)
+def test_those_above_their_bound_end_and_one_for_the_reserve(written: dict[str, Weight], free: Weight) -> None:
     ended = BOUNDS.judge(written, free)
-    over = {ident for ident, size in written.items() if size > 1000 * MIB}
+    over = {
+        ident for ident, each in written.items() if each.size > 1000 * MIB or each.files > 64_000 or not each.is_whole
+    }
+    most_bytes = max((each.size for each in written.values()), default=0)
+    most_files = max((each.files for each in written.values()), default=0)
     if over:
         assert set(ended) == over
-    elif free < 100 * MIB and max(written.values(), default=0) >= 64 * MIB:
+    elif free.size < 100 * MIB and most_bytes >= 64 * MIB:
         (one,) = ended
-        assert written[one] == max(written.values())
+        assert written[one].size == most_bytes
+    elif free.files < 10_000 and most_files >= 4096:
+        (one,) = ended
+        assert written[one].files == most_files
     else:
         assert not ended
 
 
 def test_the_cause_says_how_much() -> None:
-    assert BOUNDS.judge({"a": 1024 * MIB}, 0) == {
+    assert BOUNDS.judge({"a": Weight(1024 * MIB)}, Weight()) == {
         "a": "It was ended because it had written 1 GiB, more than the 0.977 GiB that node.instance_disk_gib allows."
     }
-    (cause,) = BOUNDS.judge({"a": 512 * MIB, "b": 1}, 50 * MIB).values()
+    (cause,) = BOUNDS.judge({"a": Weight(512 * MIB), "b": Weight(1)}, Weight(50 * MIB, 99_999)).values()
     assert "had only 0.0488 GiB free (node.disk_reserve_mib keeps 0.0977 GiB)" in cause
     assert "it had written the most: 0.5 GiB" in cause
+    (cause,) = BOUNDS.judge({"a": Weight(0, 64_001)}, Weight(1 << 40, 1 << 40)).values()
+    assert "it had made 64,001 files and directories, more than the 64,000 that node.instance_disk_gib allows" in cause
+    (cause,) = BOUNDS.judge({"a": Weight(0, 5000), "b": Weight()}, Weight(1 << 40, 9999)).values()
+    assert "had room for only 9,999 more files (10,000 are kept free)" in cause
+    (cause,) = BOUNDS.judge({"a": Weight(is_whole=False)}, Weight(1 << 40, 1 << 40)).values()
+    assert "nested directories deeper than a path can name" in cause
 
 
 @pytest.mark.parametrize(("reserve", "asked"), [(0, 0), (1 << 60, 1)])
@@ -71,7 +87,8 @@ def test_files_without_a_name_count(tmp_path: Path) -> None:
             written = Writer(InstanceDirectory(tmp_path), child.pid, None).written()
         finally:
             child.kill()
-    assert 4 * MIB <= written < 5 * MIB
+    assert 4 * MIB <= written.size < 5 * MIB
+    assert (written.files, written.is_whole) == (1, True)
     assert os.listdir(tmp_path / "tmp") == ["named"]
 
 

@@ -20,7 +20,7 @@ from hostmaker.fleet.agent import NodeAgent, NodeSettings, keeper_client
 from hostmaker.fleet.cgroups import find_groups
 from hostmaker.fleet.confine import Isolation, filters_calls, find_isolation
 from hostmaker.fleet.memory import MemoryLimits
-from hostmaker.fleet.scratch import GIB, DiskBounds
+from hostmaker.fleet.scratch import GIB, RESERVE_FILES, DiskBounds
 from hostmaker.kit.clock import open_clock
 from hostmaker.logs.bound import shorten
 from hostmaker.logs.times import LogClock
@@ -72,7 +72,9 @@ async def main(start: Start) -> None:
             hidden=(Path.home(),),
             most_processes=settings.node.most_processes,
             memory=replace(_memory(settings), has_own_shared=is_view),
-            disk=DiskBounds(int(settings.node.instance_disk_gib * GIB), settings.node.disk_reserve_mib << 20),
+            disk=DiskBounds(
+                int(settings.node.instance_disk_gib * GIB), settings.node.disk_reserve_mib << 20, RESERVE_FILES
+            ),
             variables=partial(instance_variables, start.joined, open_sessions(settings, credentials)),
             make_room=lambda: kept_downloads(settings.node, settings.data).make_room(
                 settings.node.disk_reserve_mib << 20

@@ -38,7 +38,7 @@ from hostmaker.environments.recipes import recipe_for
 from hostmaker.environments.requirements import ModelRequirements, read_requirements
 from hostmaker.fleet.model_data import DataError, Downloads, fetch
 from hostmaker.kit.codec import decode, encode
-from hostmaker.kit.files import measure, write_atomically
+from hostmaker.kit.files import weigh, write_atomically
 from hostmaker.logs.write import append_line
 
 EXIT_FAILED = 3
@@ -88,6 +88,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
     python = make_layer(directory, environment.directories[0])
     programs = (python.parent, *(each / "bin" for each in environment.directories))
     settings = pip_settings(os.environ)
+    weight = weigh(directory)
     return Prepared(
         python=str(environment.python),
         argv=(
@@ -99,7 +100,8 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
         ),
         cwd=str(directory / "home"),  # it can be written, as the working directory of the image can
         resolved_image=f"{match.name}@{environment.digest}",
-        size=measure(directory),
+        size=weight.size,
+        files=weight.files,
         preload=_preload(match.runtime, own, environment, code),
         preload_env=dict(image),
         environments=tuple(map(str, environment.directories)),

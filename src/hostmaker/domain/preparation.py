@@ -14,8 +14,8 @@ class Prepared:
     """How to start an instance; `argv` has `@SOCKET@` where its unix socket's path belongs.
 
     `preload` are the modules that a fork server of its interpreter has imported, under the variables `preload_env`;
-    none: it is not forked. `size` is what lies in its directory before it has run, in bytes. `environments` are the
-    directories that its interpreter reads packages from.
+    none: it is not forked. `size` is what lies in its directory before it has run, in bytes, and `files` how many
+    files and directories those are. `environments` are the directories that its interpreter reads packages from.
     """
 
     python: str
@@ -24,6 +24,7 @@ class Prepared:
     cwd: str
     resolved_image: str
     size: int = 0
+    files: int = 0
     preload: tuple[str, ...] = ()
     preload_env: dict[str, str] = field(default_factory=dict)
     environments: tuple[str, ...] = ()

@@ -18,8 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hostmaker.domain.fleet import InstanceSpec
-from hostmaker.fleet.directory import EMPTIED, MODEL, OWNED, remove_tree
+from hostmaker.fleet.directory import EMPTIED, MODEL, OWNED
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.trees import remove_tree
 
 PROBE_WITHIN_S = 10.0
 # Nobody gives out user ids from here on: systemd's table of user ids, 1879048192 to 2147483646.

@@ -7,9 +7,6 @@ Written here: `spec.json`, `preparing.json`, `failure.json`, `health.json`. By t
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +17,7 @@ from hostmaker.fleet.watch import Process
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import write_atomically
 from hostmaker.kit.processes import boot_id
+from hostmaker.kit.trees import remove_tree
 
 T = TypeVar("T")
 
@@ -157,15 +155,3 @@ class InstanceDirectory:
 
     def _write(self, name: str, value: object) -> None:
         write_atomically(self.path / name, json.dumps(encode(value)).encode())
-
-
-def remove_tree(directory: Path) -> None:
-    """Remove a directory and all that is in it, or what is in its place, if anything is there; raises OSError."""
-    if directory.is_symlink() or not directory.is_dir():
-        directory.unlink(missing_ok=True)
-        return
-    for root, names, _ in os.walk(directory):  # never through links
-        for path in (Path(root) / name for name in names):
-            if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                path.chmod(stat.S_IRWXU)
-    shutil.rmtree(directory)

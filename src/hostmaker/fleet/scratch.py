@@ -1,14 +1,14 @@
 """How much instances write to disk: one that writes too much is ended, and the server keeps room for its own records.
 
-Counted is what lies in the directories that an instance may write to, beyond what its preparation put there, and the
-files that its processes hold open although they are deleted.
+Counted is what is in the directories that an instance may write to, beyond what its preparation put there, and the
+files that its processes hold open although they are deleted. Files count, too, not only their bytes: a disk has room
+for so many.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hostmaker.fleet.directory import OWNED, InstanceDirectory
-from hostmaker.kit.files import measure
+from hostmaker.kit.files import Weight, weigh
 
 MIB, GIB = 1 << 20, 1 << 30
 LOOK_S = 5.0
@@ -25,32 +25,66 @@ NEAR_LOOK_S = 0.5  # when less than NEAR times the reserve is free
 NEAR = 8
 SHARE_OF_TIME = 20  # a look takes at most one part in so many
 LEAST_BLAMED_BYTES = 64 * MIB
+LEAST_BLAMED_FILES = 4096
+BYTES_PER_FILE = 16 * 1024  # as ext4 has by default: one inode for so many bytes
+RESERVE_FILES = 20_000
+UNBOUNDED = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class DiskBounds:
-    """What an instance may write, and what stays free whoever writes; bytes."""
+    """What an instance may write, and what stays free whoever writes; bytes.
+
+    An instance may have as many files as a disk of `most_bytes`; `reserve_files` stay free on one that is bounded.
+    """
 
     most_bytes: int = 1 << 62
     reserve_bytes: int = 0
+    reserve_files: int = 0
 
-    def judge(self, written: Mapping[str, int], free: int) -> dict[str, str]:
+    @property
+    def max_files(self) -> int:
+        """How many files an instance may have, beyond those of its preparation."""
+        return self.most_bytes // BYTES_PER_FILE
+
+    def judge(self, written: Mapping[str, Weight], free: Weight) -> dict[str, str]:
         """Give who has to end and why, of the instances that run: all above their bound, else one for the reserve."""
-        over = {
-            ident: f"It was ended because it had written {_gib(size)}, more than the {_gib(self.most_bytes)} that "
-            "node.instance_disk_gib allows."
-            for ident, size in written.items()
-            if size > self.most_bytes
-        }
-        if over or free >= self.reserve_bytes or not written:
+        causes = {ident: self._over(each) for ident, each in written.items()}
+        over = {ident: cause for ident, cause in causes.items() if cause}
+        if over or not written:
             return over
-        most = max(written, key=lambda ident: (written[ident], ident))
-        if written[most] < LEAST_BLAMED_BYTES:
-            return {}
-        return {
-            most: f"It was ended because the server's disk had only {_gib(free)} free (node.disk_reserve_mib keeps "
-            f"{_gib(self.reserve_bytes)}), and of all instances it had written the most: {_gib(written[most])}."
-        }
+        if free.size < self.reserve_bytes:
+            most = max(written, key=lambda ident: (written[ident].size, ident))
+            if written[most].size >= LEAST_BLAMED_BYTES:
+                return {most: self._for_bytes(written[most].size, free.size)}
+        if free.files < self.reserve_files:
+            most = max(written, key=lambda ident: (written[ident].files, ident))
+            if written[most].files >= LEAST_BLAMED_FILES:
+                return {most: self._for_files(written[most].files, free.files)}
+        return {}
+
+    def _over(self, written: Weight) -> str:
+        if written.size > self.most_bytes:
+            allowed = f"the {_gib(self.most_bytes)} that node.instance_disk_gib allows"
+            return f"It was ended because it had written {_gib(written.size)}, more than {allowed}."
+        if written.files > self.max_files:
+            allowed = f"the {self.max_files:,} that node.instance_disk_gib allows, one for {BYTES_PER_FILE} bytes"
+            return f"It was ended because it had made {written.files:,} files and directories, more than {allowed}."
+        if not written.is_whole:
+            return "It was ended because it had nested directories deeper than a path can name."
+        return ""
+
+    def _for_bytes(self, written: int, free: int) -> str:
+        return (
+            f"It was ended because the server's disk had only {_gib(free)} free (node.disk_reserve_mib keeps "
+            f"{_gib(self.reserve_bytes)}), and of all instances it had written the most: {_gib(written)}."
+        )
+
+    def _for_files(self, written: int, free: int) -> str:
+        return (
+            f"It was ended because the server's disk had room for only {free:,} more files ({self.reserve_files:,} are "
+            f"kept free), and of all instances it had made the most: {written:,}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +95,13 @@ class Writer:
     pid: int
     uid: int | None
 
-    def written(self) -> int:
-        """Give the bytes it has written. Blocking."""
+    def written(self) -> Weight:
+        """Return what it has written. Blocking."""
         prepared = self.directory.prepared()
-        lies = sum(measure(self.directory.path / name) for name in OWNED)
+        size, files = (prepared.size, prepared.files) if prepared is not None else (0, 0)
+        found = sum((weigh(self.directory.path / name) for name in OWNED), Weight())
         held = sum(_deleted_bytes(pid, self.directory.path) for pid in self._processes())
-        return max(0, lies - (prepared.size if prepared is not None else 0)) + held
+        return Weight(max(0, found.size - size) + held, max(0, found.files - files), found.is_whole)
 
     def _processes(self) -> Iterator[int]:
         for name in os.listdir("/proc"):
@@ -107,16 +142,19 @@ class DiskWatch:
         return self._bounds.judge(written, self._free())
 
     def _is_near(self) -> bool:
-        return self._free() < NEAR * self._bounds.reserve_bytes
+        free = self._free()
+        return free.size < NEAR * self._bounds.reserve_bytes or free.files < NEAR * self._bounds.reserve_files
 
-    def _free(self) -> int:
+    def _free(self) -> Weight:
         try:
-            return shutil.disk_usage(self._data_dir).free
+            disk = os.statvfs(self._data_dir)
         except OSError:
-            return 1 << 62  # not known, so nobody is judged by it
+            return Weight(UNBOUNDED, UNBOUNDED)  # not known, so nobody is judged by it
+        # A file system without a bound on files says that it has 0.
+        return Weight(disk.f_bavail * disk.f_frsize, disk.f_favail if disk.f_files else UNBOUNDED)
 
 
-def _measured(writers: Mapping[str, Writer]) -> dict[str, int]:
+def _measured(writers: Mapping[str, Writer]) -> dict[str, Weight]:
     return {ident: writer.written() for ident, writer in writers.items()}
 
 
