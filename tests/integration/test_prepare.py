@@ -213,7 +213,9 @@ def answer(prepared: Prepared, path: Path) -> bytes:
 
 
 def test_code_of_its_own_archive_and_a_warning(tmp_path: Path, store: Store) -> None:
-    store.objects["/b/code/source.tar.gz"] = archive(**{"inference.py": b"PATH = '/opt/ml/model/x'\n"})
+    store.objects["/b/code/source.tar.gz"] = archive(
+        **{"inference.py": b"PATH = '/opt/ml/model/x'\n", "cache.py": b"open('/tmp/x')", "other.py": b"a/tmp, '/tmpfs'"}
+    )
     store.objects["/b/m/weights"] = b"42"
     named = {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://b/code/source.tar.gz"}
     data = ModelData("s3://b/m/weights", DataLayout.OBJECT)
@@ -222,6 +224,8 @@ def test_code_of_its_own_archive_and_a_warning(tmp_path: Path, store: Store) -> 
     assert (child.directory / "code" / "inference.py").exists()
     assert (child.directory / "model" / "weights").read_bytes() == b"42"
     assert "[hostmaker] inference.py names /opt/ml/model, which does not exist without containers" in child.log
+    assert "[hostmaker] cache.py names /tmp, which is not the instance's own here" in child.log
+    assert "other.py names" not in child.log
 
 
 def test_additional_data(tmp_path: Path, store: Store) -> None:

@@ -13,10 +13,13 @@ from hostmaker.domain.preparation import CHANNELS
 from hostmaker.fleet.model_data import DataError
 
 MOUNTED = {"/opt/ml/model": "model", f"/opt/ml/{CHANNELS}": CHANNELS}  # in a container; in an instance's directory
+ABSENT, SHARED = "which does not exist without containers", "which is not the instance's own here"
 ADVICE = {
-    "/opt/ml/model": "use the model_dir that model_fn is given, or the variable SM_MODEL_DIR",
-    f"/opt/ml/{CHANNELS}": f"use {CHANNELS} below the directory that the variable SAGEMAKER_BASE_DIR names",
+    "/opt/ml/model": f"{ABSENT}: use the model_dir that model_fn is given, or the variable SM_MODEL_DIR",
+    f"/opt/ml/{CHANNELS}": f"{ABSENT}: use {CHANNELS} below the directory that the variable SAGEMAKER_BASE_DIR names",
+    "/tmp": f"{SHARED}: use the module tempfile, or the variable TMPDIR",  # noqa: S108
 }
+AS_PATH = re.compile(rb"""["'](/tmp)[/"']""")  # the name occurs in other words, too
 INSTALLS = re.compile(rb"\bpip3?\b[^\n]{0,80}\binstall\b|\bpip\b.{0,20}\bmain\b|\bpip3?['\"]\s*,", re.DOTALL)
 PIP_SETTINGS = (
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST", "PIP_CERT"),
@@ -106,12 +109,12 @@ def script_that_installs(code: Path) -> str | None:
 
 
 def scripts_with_fixed_paths(code: Path) -> list[tuple[str, str, str]]:
-    """Give scripts that name a path themselves where nothing is without containers: script, path and advice."""
+    """Return scripts that name a path that is not there, or not their own, without a view: script, path and advice."""
     return [
         (name, path, advice)
         for name, text in _scripts(code)
         for path, advice in ADVICE.items()
-        if path.encode() in text
+        if (AS_PATH.search(text) if path == "/tmp" else path.encode() in text)  # noqa: S108
     ]
 
 

@@ -84,7 +84,7 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
     needs = read_requirements(requirements, inside, own) if requirements.is_file() else None
     environment = _environment(spec, match, handler, directory, needs)
     for name, mounted, advice in () if os.environ.get(OPT_ML) else scripts_with_fixed_paths(code):
-        say(f"{name} names {mounted}, which does not exist without containers: {advice}")
+        say(f"{name} names {mounted}, {advice}")
     python = make_layer(directory, environment.directories[0])
     programs = (python.parent, *(each / "bin" for each in environment.directories))
     settings = pip_settings(os.environ)

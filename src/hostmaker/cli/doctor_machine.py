@@ -17,7 +17,7 @@ from typing import assert_never
 from hostmaker.environments.build import default_cache
 from hostmaker.environments.garbage import kept_environments
 from hostmaker.fleet.cgroups import find_groups
-from hostmaker.fleet.confine import Isolation, find_isolation
+from hostmaker.fleet.confine import Isolation, find_isolation, probe
 
 GIB = 1 << 30
 LITTLE_DISK_BYTES = 2 * GIB
@@ -53,7 +53,7 @@ def examine_machine(data_dir: Path) -> Iterator[Finding]:
     yield _environments(default_cache())
     yield descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE))
     yield from _memory(data_dir)
-    yield _isolation()
+    yield from _isolation()
     yield from _clock(data_dir)
 
 
@@ -137,22 +137,39 @@ def _clock(data_dir: Path) -> Iterator[Finding]:
         )
 
 
-def _isolation() -> Finding:
+def _isolation() -> Iterator[Finding]:
     isolation = find_isolation("auto")
     match isolation:
         case Isolation.VIEW:
-            return Finding("ok", "Model code is isolated: a user id and a view of the files for each instance.")
+            yield Finding(
+                "ok", "Model code is isolated: a user id and a file system like a container's for each instance."
+            )
         case Isolation.LANDLOCK:
-            return Finding(
+            yield Finding(
                 "ok" if os.getuid() else "note",
-                "Model code is isolated by Landlock; it has this user's id, and can reach this user's sockets.",
+                "Model code is isolated by Landlock; it has this user's id, and can reach this user's sockets. "
+                "Its /tmp is not its own: TMPDIR names a directory that is.",
                 "SECURITY.md says what that leaves open; a server that is root and may mount has a stronger wall.",
             )
         case Isolation.NONE:
-            return Finding(
+            yield Finding(
                 "note",
-                f"Model code runs as {'root' if os.getuid() == 0 else 'this user'} and can read what it can read.",
+                f"Model code runs as {'root' if os.getuid() == 0 else 'this user'} and can read what it can read. "
+                "Its /tmp is not its own: TMPDIR names a directory that is.",
                 "Deploy only models that you trust. A kernel with Landlock, or root that may mount, would wall it off.",
             )
         case _:
             assert_never(isolation)
+    if isolation is not Isolation.NONE:
+        yield _filter()
+
+
+def _filter() -> Finding:
+    told = probe()
+    if told["filter"] is True:
+        return Finding("ok", "System calls of model code are filtered, as container engines do.")
+    return Finding(
+        "note",
+        f"System calls of model code are not filtered: {told['why_no_filter']}.",
+        "A kernel with seccomp, on x86-64 or arm64, would refuse those that containers may not make.",
+    )
