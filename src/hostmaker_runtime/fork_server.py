@@ -17,6 +17,7 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 import time
 import traceback
 from typing import Any, Dict
@@ -129,6 +130,7 @@ def _begin_anew(program: Program) -> None:
     sys.argv[:] = program.argv[1:]
     layer.enter(program.argv[0])
     time.tzset()
+    tempfile.tempdir = None  # what has been imported may have asked for it already
     random.seed()
     numpy_random: Any = sys.modules.get("numpy.random")
     if numpy_random is not None:

@@ -175,9 +175,13 @@ def _chown(top: Path, uid: int) -> None:
     """Hand over a directory once, itself last: later its owner could lead us elsewhere by putting links in our way."""
     if not top.exists() or top.stat().st_uid == uid:
         return
-    for root, folders, files in os.walk(top):  # never through links
-        for name in (*folders, *files):
-            os.chown(Path(root) / name, uid, uid, follow_symlinks=False)
+    pending = [str(top)]
+    while pending:  # never through links
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                os.chown(entry.path, uid, uid, follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
     os.chown(top, uid, uid)
 
 
