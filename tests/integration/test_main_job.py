@@ -69,7 +69,7 @@ def test_each_default_format(server: Server, endpoint: str, content_type: str) -
     else:
         decoded = np.load(io.BytesIO(got))
     assert list(decoded) == [3.0, 7.5]
-    assert answer["ContentType"] == content_type
+    assert answer["ContentType"] == content_type + ("; charset=utf-8" if content_type == "text/csv" else "")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_the_image_answers_comes_as_a_model_error(
 ) -> None:
     runtime = server.client("sagemaker-runtime")
     with pytest.raises(runtime.exceptions.ModelError) as caught:
-        runtime.invoke_endpoint(EndpointName=endpoint, ContentType=content_type, Accept=accept, Body=b"1,2,")
+        runtime.invoke_endpoint(EndpointName=endpoint, ContentType=content_type, Accept=accept, Body=b"1,2")
     response = caught.value.response
     assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert response["OriginalStatusCode"] == status
@@ -121,7 +121,7 @@ def test_a_streamed_answer(server: Server) -> None:
     assert server.wait_while("stream", "Creating")["EndpointStatus"] == "InService"
     runtime = server.client("sagemaker-runtime")
     answer = runtime.invoke_endpoint_with_response_stream(EndpointName="stream", Body=b"x", ContentType="text/csv")
-    assert answer["ContentType"] == "text/plain"
+    assert answer["ContentType"] == "text/plain; charset=utf-8"
     assert answer["InvokedProductionVariant"] == "AllTraffic"
     assert b"".join(event["PayloadPart"]["Bytes"] for event in answer["Body"]) == b"one two three"
     whole = runtime.invoke_endpoint(EndpointName="stream", Body=b"x", ContentType="text/csv")

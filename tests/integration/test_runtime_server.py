@@ -133,7 +133,7 @@ def test_ping_and_an_invocation_on_one_connection(server: ModelServer) -> None:
         talk.send(request(b"1,2", headers={"Content-Type": "text/csv", "Accept": "text/csv"}))
         reply = talk.reply()
         assert (reply.status, reply.body) == (200, b"1,2")
-        assert reply.headers == {"content-type": "text/csv", "content-length": "3"}
+        assert reply.headers == {"content-type": "text/csv; charset=utf-8", "content-length": "3"}
     talk.close()
 
 
@@ -148,12 +148,12 @@ def test_anything_else_is_not_found(server: ModelServer, method: str, path: str)
 
 def test_blanks_around_a_value_are_not_part_of_it(server: ModelServer) -> None:
     reply = server.ask(b"1", headers={"Accept": " \t text/csv \t "})
-    assert reply.headers["content-type"] == "text/csv"
+    assert reply.headers["content-type"] == "text/csv; charset=utf-8"
 
 
 def test_a_header_that_comes_twice_is_a_list(server: ModelServer) -> None:
     reply = server.ask(b"1", headers={"Accept": "text/csv", "accept": "a/b"})
-    assert reply.headers["content-type"] == "text/csv, a/b"
+    assert reply.headers["content-type"] == "text/csv, a/b; charset=utf-8"
 
 
 def test_an_answer_to_head_has_no_body(server: ModelServer) -> None:
@@ -364,7 +364,7 @@ def test_a_stream_comes_part_by_part(server: ModelServer) -> None:
     talk = server.talk()
     talk.send(request(b"stream one @go two three") + request(b"next"))
     reply = talk.head()
-    assert reply.headers == {"content-type": "text/plain", "transfer-encoding": "chunked"}
+    assert reply.headers == {"content-type": "text/plain; charset=utf-8", "transfer-encoding": "chunked"}
     assert talk.chunk() == b"one"
     mark(server, "go")
     assert [talk.chunk(), talk.chunk(), talk.chunk()] == [b"two", b"three", b""]
@@ -373,7 +373,7 @@ def test_a_stream_comes_part_by_part(server: ModelServer) -> None:
     assert talk.reply().body == b"ab"
     talk.send(request(b"nothing"))
     reply = talk.reply()
-    assert (reply.status, reply.body, reply.headers["content-type"]) == (200, b"", "text/plain")
+    assert (reply.status, reply.body, reply.headers["content-type"]) == (200, b"", "text/plain; charset=utf-8")
 
 
 def test_a_stream_to_an_old_client_ends_with_the_connection(server: ModelServer) -> None:
