@@ -19,11 +19,14 @@ import math
 import os
 import time
 
+from sagemaker_containers.beta.framework import worker
+
 def model_fn(model_dir):
     return globals()[open(os.path.join(model_dir, "which")).read()]
 
 def transform_fn(model, body, content_type, accept):
-    return model(body if isinstance(body, str) else body.decode(), accept), accept
+    answer = model(body if isinstance(body, str) else body.decode(), accept)
+    return worker.Response(answer, headers={"Content-Type": accept})  # without the charset that a pair would get
 
 def rows(text):
     lines = text.splitlines()
