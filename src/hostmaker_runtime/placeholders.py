@@ -6,6 +6,10 @@ One script often has both parts, so what is used in training is imported when th
 from typing import Any, Dict
 
 
+class NotServedError(RuntimeError):
+    """Something was called that is of no use where a model is served."""
+
+
 class TrainingOnly:
     """A function or class that is of no use in a model server."""
 
@@ -13,8 +17,8 @@ class TrainingOnly:
         self._name = name
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Raise NotImplementedError."""
-        raise NotImplementedError(
+        """Raise NotServedError."""
+        raise NotServedError(
             "%s is part of training, which does not run here: call it under `if __name__ == '__main__':`." % self._name
         )
 
@@ -26,8 +30,8 @@ class ServerOnly(TrainingOnly):
     """A function or class of the image's own server."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Raise NotImplementedError."""
-        raise NotImplementedError("%s is part of the image's server: the model server takes its place." % self._name)
+        """Raise NotServedError."""
+        raise NotServedError("%s is part of the image's server: the model server takes its place." % self._name)
 
 
 def names(module: str, *wanted: str) -> Dict[str, TrainingOnly]:

@@ -247,7 +247,7 @@ def test_a_script_that_also_trains(start: Start) -> None:
         "def transform_fn(m, body, kind, accept):\n"
         "    try:\n"
         "        sagemaker_containers.training_env()\n"
-        "    except NotImplementedError as error:\n"
+        "    except RuntimeError as error:\n"
         "        return '%s %s' % (default_input_fn(body, kind).tolist(), error), 'text/plain'\n"
         "if __name__ == '__main__':\n"
         "    entry_point.run()\n"

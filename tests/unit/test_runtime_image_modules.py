@@ -15,6 +15,8 @@ import pytest
 
 from hostmaker_runtime import image_modules
 from hostmaker_runtime.errors import UnsupportedFormatError
+from hostmaker_runtime.http_messages import Request
+from hostmaker_runtime.placeholders import NotServedError
 from hostmaker_runtime.toolkit import Context
 
 HERE = Path(image_modules.HERE)
@@ -85,11 +87,11 @@ def test_what_only_training_uses_says_so() -> None:
         ("sagemaker_containers.entry_point", "run"),
         ("sagemaker_xgboost_container.data_utils", "get_dmatrix"),
     ):
-        with pytest.raises(NotImplementedError, match=f"{module}.*{name}"):
+        with pytest.raises(NotServedError, match=f"{module}.*{name}"):
             getattr(found(module), name)()
-    with pytest.raises(NotImplementedError, match="the model server takes its place"):
+    with pytest.raises(NotServedError, match="the model server takes its place"):
         found("sagemaker_containers.beta.framework").worker.Worker()
-    with pytest.raises(NotImplementedError, match="multi-model-server"):
+    with pytest.raises(NotServedError, match="start_model_server is part of the image's server"):
         found("sagemaker_inference.model_server").start_model_server(handler_service="x")
 
 
@@ -156,8 +158,9 @@ def handled(module: ModuleType, handler: type, body: bytes, monkeypatch: pytest.
             super().__init__(transformer=found("sagemaker_inference.transformer").Transformer(handler()))
 
     monkeypatch.setenv("PYTHONPATH", "")
-    context, service = Context("/model"), Service()
-    monkeypatch.setattr(context, "_sent", headers)
+    request = Request()
+    request.headers = {name.lower().encode(): value.encode() for name, value in headers.items()}
+    context, service = Context("/model", request), Service()
     service.initialize(context)
     answer = service.handle([{"body": body}], context)[0]
     return context.status, answer

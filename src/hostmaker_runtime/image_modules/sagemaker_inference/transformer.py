@@ -38,7 +38,7 @@ class Transformer:
             model_dir = context.system_properties.get("model_dir")
             self.validate_and_initialize(model_dir=model_dir, context=context)
             return [self._answer(part.get("body"), context) for part in data]
-        except Exception as error:
+        except Exception as error:  # whatever the script raises is its answer
             trace = traceback.format_exc()
             if not isinstance(error, BaseInferenceToolkitError):
                 error = GenericInferenceToolkitError(500, str(error))
