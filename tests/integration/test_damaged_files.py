@@ -123,6 +123,10 @@ def test_a_directory_where_a_file_belongs_is_named(damaged: Server, name: str) -
 
 def test_the_state_is_restored(damaged: Server) -> None:
     garble(damaged.data_dir / "state.db")
+    doctor = [HOSTMAKER, "doctor", "--data-dir", str(damaged.data_dir)]
+    found = subprocess.run(doctor, capture_output=True, text=True, timeout=END_WITHIN_S)
+    assert found.returncode == 1
+    assert f"{damaged.data_dir / 'state.db'} is damaged: file is not a database." in " ".join(found.stdout.split())
     command = [HOSTMAKER, "restore", "--data-dir", str(damaged.data_dir)]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=END_WITHIN_S).stdout
     (copy,) = (damaged.data_dir / "backups").glob("state-*.db")

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
+from hostmaker.domain.fleet import InstanceState
+from hostmaker.fleet.agent import keeper_client
+from hostmaker.fleet.keeper_client import HUNG_AFTER_S
+
 from .conftest import HOSTMAKER, Server
+from .node_house import node_house, spec
 from .test_processes import alive, invoke, wait_until
 
 pytestmark = pytest.mark.integration
@@ -80,3 +88,31 @@ def test_a_node_agent_that_is_not_heard_leaves_nothing_known(start_server: Calla
     assert server.process is not None
     server.process.wait(10)
     assert not any(alive(pid) for pid in pids)
+
+
+def test_a_keeper_that_is_stopped_is_continued_and_one_that_hangs_is_killed() -> None:
+    with tempfile.TemporaryDirectory(prefix="hm-") as root:  # a path short enough for sockets
+        asyncio.run(_rouse(Path(root)))
+
+
+async def _rouse(root: Path) -> None:
+    async with node_house(root) as house:
+        house.start_control()
+        house.start_agent()
+        house.want(spec("i"))
+        await house.until_state("i", InstanceState.HEALTHY)
+        client = keeper_client(house.run, house.data)
+        keeper = await client.ensure()
+        os.kill(keeper.pid, signal.SIGSTOP)
+        assert not await client.answers()
+        await client.rouse(0.0)
+        assert await client.answers()
+        await client.rouse(HUNG_AFTER_S - 1)
+        assert keeper.lives()
+        await client.rouse(HUNG_AFTER_S)
+        assert not keeper.lives()
+        failed = await house.until_state("i", InstanceState.FAILED)
+        assert failed.failure is not None
+        house.want(spec("next"))
+        await house.until_state("next", InstanceState.HEALTHY)
+        os.kill((await client.ensure()).pid, signal.SIGSTOP)  # what follows, the end, is not held up by that

@@ -27,12 +27,12 @@ STALE_S = 60.0
 SEAWEEDFS_SOCKETS = "seaweedfs-*-grpc-*.sock"
 
 
-def end_roles(run_dir: Path) -> None:
-    """Wait until no role of an earlier server lives, and kill those that do not end. Blocking.
+def end_roles(run_dir: Path, within_s: float = END_WITHIN_S) -> None:
+    """Wait until no role of an earlier server lives, and kill those that have not ended in time. Blocking.
 
     Their supervisor is gone, and so is their lifeline: those that do not hang end by themselves.
     """
-    _wait(run_dir, END_WITHIN_S)
+    _wait(run_dir, within_s)
     for label, pid in _living(run_dir):
         log.warning("%s (process %d) of an earlier server does not end and is killed", label, pid)
         with suppress(ProcessLookupError):

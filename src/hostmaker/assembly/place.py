@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hostmaker.assembly.leftovers import end_roles
 from hostmaker.assembly.ready import keeper_pid
+from hostmaker.fleet.cgroups import find_groups
 from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.watch import Process, parent, process
 from hostmaker.kit.codec import decode, encode
@@ -54,6 +55,8 @@ def take_place(data: Path, run: Path) -> list[str]:
         if not is_copy:
             end_roles(Path(before.run_dir))
             _end_processes(data, (run, Path(before.run_dir)))
+            if (groups := find_groups(Path(before.data_dir))) is not None:
+                groups.clear()
         _forget(data, run)
         if not is_copy and Path(before.run_dir) not in (run, Path(before.data_dir) / "run"):
             shutil.rmtree(before.run_dir, ignore_errors=True)

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from hostmaker.assembly.databases import check_metrics, check_state, copy_state
 from hostmaker.assembly.doorbell import Doorbell
 from hostmaker.assembly.leftovers import clear_way, end_roles, remove_sockets
-from hostmaker.assembly.lives import Lives, Patience, RoleFailedError
+from hostmaker.assembly.lives import Lives, Patience, RoleFailedError, RoleReport
 from hostmaker.assembly.place import take_place
 from hostmaker.assembly.ready import ReadyFiles, Server, Waiting, keeper_pid, wait_for_endpoints, wait_until_answering
 from hostmaker.assembly.role import Role, explain_end, lives_directory, our_role
@@ -34,7 +34,8 @@ from hostmaker.kit.clock import open_clock
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import Lock, lock_holder, write_atomically
 from hostmaker.kit.json_value import Json
-from hostmaker.kit.roles import raise_descriptor_limit
+from hostmaker.kit.processes import is_stopped
+from hostmaker.kit.roles import PULSE_EVERY_S, raise_descriptor_limit
 from hostmaker.objects.seaweedfs import SOCKETS as SEAWEEDFS_SOCKETS
 
 log = logging.getLogger("hostmaker")
@@ -60,6 +61,7 @@ class Supervisor:
         self._stop_asked = asyncio.Event()
         self._failure: StartError | None = None
         self._keeper: Process | None = None
+        self._keeper_report: RoleReport | None = None
         self._notes: list[str] = []  # what people should know of this start
 
     async def run(self) -> None:
@@ -82,6 +84,8 @@ class Supervisor:
             raise StartError(str(error)) from error
         listener = self._listen()
         explainer = Doorbell(self._settings.run / "explainer.sock")
+        if 0 < self._settings.supervisor.silence_s < 2 * PULSE_EVERY_S:
+            raise StartError("supervisor.silence_s is 0 or at least 2: a sign of life comes every second.")
         patience = Patience(self._settings.supervisor.silence_s, self._settings.supervisor.start_s)
         listeners = {"gateway": {LISTENER: listener}, "explainer": {LISTENER: explainer.listener}}
         if (of_instances := await self._listen_to_instances()) is not None:
@@ -163,7 +167,8 @@ class Supervisor:
         if not self._lock.acquire():
             holder = lock_holder(self._settings.data / "lock")
             raise StartError(
-                f"A server (process {holder}) already runs on {self._settings.data}. "
+                f"A server (process {holder}) already runs on {self._settings.data}"
+                f"{', and is stopped by a signal' if holder and is_stopped(holder) else ''}. "
                 f"Stop it with `hostmaker down --data-dir {self._settings.data}`, or name another with --data-dir."
             )
 
@@ -233,7 +238,9 @@ class Supervisor:
         is_failing = False
         while True:
             await asyncio.sleep(PROCESSES_LOOK_S)
-            pids, roles = self._pids(lives), {"roles": encode(lives.reports()), "notes": list(self._notes)}
+            pids = self._pids(lives)
+            reports = (*lives.reports(), *([self._keeper_report] if self._keeper_report is not None else []))
+            roles: dict[str, Json] = {"roles": encode(reports), "notes": list(self._notes)}
             try:
                 if ready.is_written and pids != known:
                     ready.write(pids)
@@ -264,11 +271,14 @@ class Supervisor:
     def _pids(self, lives: Lives) -> dict[str, list[int]]:
         if self._keeper is None or not self._keeper.lives():  # asking again and again would fill a hung one's queue
             pid = keeper_pid(self._settings.run / "keeper.sock")
-            self._keeper = process(pid) if pid else None
+            found = process(pid) if pid else None
+            if found is not None and found != self._keeper:
+                self._keeper_report = _next_keeper(self._keeper_report, found.pid)
+            self._keeper = found or self._keeper
         return {
             "supervisor": [os.getpid()],
             **lives.pids(),
-            "keeper": [self._keeper.pid] if self._keeper is not None else [],
+            "keeper": [self._keeper.pid] if self._keeper is not None and self._keeper.lives() else [],
         }
 
 
@@ -276,6 +286,13 @@ def _loopback(port: int) -> socket.socket:
     listener = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
     listener.setblocking(False)
     return listener
+
+
+def _next_keeper(before: RoleReport | None, pid: int) -> RoleReport:
+    if before is None:
+        return RoleReport("keeper", pid)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return RoleReport("keeper", pid, before.restarts + 1, f"{at} it ended, and its instances with it")
 
 
 def main() -> None:
@@ -288,7 +305,7 @@ def main() -> None:
         asyncio.run(Supervisor(settings).run())
     except StartError as error:
         sys.exit(f"hostmaker: {error}")
-    except Exception as error:
+    except Exception as error:  # the owner of the process: what the world is at fault for is a sentence
         sentence = explain_end(error)
         if sentence is None:
             raise

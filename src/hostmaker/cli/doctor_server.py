@@ -11,7 +11,9 @@ from hostmaker.assembly.ready import keeper_pid
 from hostmaker.assembly.settings import DEFAULT_PORT, Settings
 from hostmaker.cli.doctor_machine import Finding
 from hostmaker.fleet.directory import InstanceDirectory
+from hostmaker.kit.database import DamagedError, examine
 from hostmaker.kit.files import lock_holder
+from hostmaker.kit.processes import is_stopped
 
 
 def examine_server(data_dir: Path) -> Iterator[Finding]:
@@ -28,14 +30,15 @@ def examine_server(data_dir: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("note", f"No server runs on {data_dir}.", f"Start one: hostmaker up --data-dir {data_dir}")
+        yield from _databases(data_dir)
         yield from _port()
     yield from _instances(data_dir, is_running=supervisor is not None)
 
 
 def _running(data_dir: Path, supervisor: int) -> Iterator[Finding]:
     try:
-        ready = json.loads((data_dir / "ready.json").read_text())
-    except FileNotFoundError:
+        ready = json.loads((data_dir / "ready.json").read_bytes())
+    except (OSError, ValueError):
         yield Finding(
             "problem", f"The server (process {supervisor}) is not ready.", "Look at what `hostmaker up` prints."
         )
@@ -45,6 +48,23 @@ def _running(data_dir: Path, supervisor: int) -> Iterator[Finding]:
         gone = [pid for pid in pids if not Path(f"/proc/{pid}").exists()]
         if gone or not pids:
             yield Finding("problem", f"Role {role} does not run ({gone}).", "It is started again; look again soon.")
+        if stopped := [pid for pid in pids if is_stopped(pid)]:
+            yield Finding(
+                "problem", f"Role {role} is stopped by a signal ({stopped}).", "It is replaced soon, if a server runs."
+            )
+
+
+def _databases(data_dir: Path) -> Iterator[Finding]:
+    for name, table in (("state.db", "endpoints"), ("metrics.db", "cells")):
+        try:
+            examine(data_dir / name, table)
+        except (DamagedError, OSError) as error:
+            what = (
+                "`hostmaker restore` puts a copy in its place."
+                if name == "state.db"
+                else "The next start sets it aside."
+            )
+            yield Finding("problem", f"{data_dir / name} is damaged: {error}.", what)
 
 
 def _port() -> Iterator[Finding]:

@@ -29,10 +29,10 @@ class NotStartedError(Exception):
 def running(data_dir: Path) -> Ready | None:
     """Give what a server on the data directory has said when it became ready; None when none is."""
     try:
-        ready: dict[str, Any] = json.loads((data_dir / "ready.json").read_text())
-    except FileNotFoundError:
+        ready: dict[str, Any] = json.loads((data_dir / "ready.json").read_bytes())
+        return ready if ready["pids"]["supervisor"] == [lock_holder(data_dir / "lock")] else None
+    except (OSError, ValueError, LookupError, TypeError):  # not there, or damaged: the next start writes it
         return None
-    return ready if ready["pids"]["supervisor"] == [lock_holder(data_dir / "lock")] else None
 
 
 @contextmanager

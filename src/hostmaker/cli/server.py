@@ -15,6 +15,7 @@ import typer
 
 from hostmaker.assembly.ready import keeper_pid
 from hostmaker.assembly.settings import Settings
+from hostmaker.fleet.cgroups import find_groups
 from hostmaker.kit.files import lock_holder
 
 STOP_LIMIT_S = 90.0
@@ -70,8 +71,15 @@ def stop_server(data_dir: Path) -> str | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(STOP_LIMIT_S)
         client.connect(str(path))
+        os.kill(keeper, signal.SIGCONT)  # one that is stopped could not hear it
         client.sendall(b'{"op":"shutdown","grace_s":30}\n')
-        client.recv(4096)
+        try:
+            client.recv(4096)
+        except TimeoutError:  # it hangs: its instances end with it
+            os.kill(keeper, signal.SIGKILL)
+    _wait(lambda: keeper_pid(path) != keeper, f"The keeper (process {keeper})")
+    if (groups := find_groups(data_dir)) is not None:
+        groups.clear()
     return f"Stopped the instances (keeper {keeper}) that an earlier server had left on {data_dir}."
 
 
