@@ -82,9 +82,9 @@ def damaged(kept: Path) -> Iterator[Server]:
     server.stop()
 
 
-def refused(server: Server) -> str:
+def refused(server: Server, *further: str) -> str:
     """Start a server that must not start; returns what it says."""
-    command = [HOSTMAKER, "up", "--port", "0", "--data-dir", str(server.data_dir)]
+    command = [HOSTMAKER, "up", "--port", "0", "--data-dir", str(server.data_dir), *further]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=END_WITHIN_S)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
@@ -119,6 +119,12 @@ def test_what_cannot_be_made_again_is_named(damaged: Server, name: str, damage: 
 def test_a_directory_where_a_file_belongs_is_named(damaged: Server, name: str) -> None:
     replace_by_directory(damaged.data_dir / name)
     assert str(damaged.data_dir / name) in refused(damaged)
+
+
+def test_a_ready_file_that_cannot_be_written_is_named_and_nothing_runs_on(damaged: Server) -> None:
+    sentence = refused(damaged, "--ready-file", str(damaged.data_dir / "none" / "ready"))
+    assert sentence == f"hostmaker: {damaged.data_dir}/none/ready cannot be written: No such file or directory."
+    assert damaged.processes() == {}
 
 
 def test_the_state_is_restored(damaged: Server) -> None:

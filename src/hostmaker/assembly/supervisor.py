@@ -224,7 +224,11 @@ class Supervisor:
         for unserved in await wait_for_endpoints(server, self._settings.supervisor.endpoints_within_s):
             self._notes.append(f"When the server became ready, this did not answer yet: {unserved}.")
             log.warning("%s", self._notes[-1])
-        ready.write(self._pids(lives))
+        try:
+            ready.write(self._pids(lives))
+        except OSError as error:
+            self._fail(f"{error.filename} cannot be written: {error.strerror}.")
+            return
         log.info("ready after %.1f s at %s", time.monotonic() - began, server.endpoint_url)
         log.info('in another terminal: eval "$(hostmaker env --data-dir %s)"', self._settings.data)
 
