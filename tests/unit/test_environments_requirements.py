@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.environments.installer import BuildError, Installer, uv_environment
-from hostmaker.environments.lock import Lock, additions, names_of, preferences
+from hostmaker.environments.lock import Lock, additions, builds_of, names_of
+from hostmaker.environments.locks import planned
 from hostmaker.environments.requirements import ModelRequirements, read_requirements
 from hostmaker.environments.requirements_file import logical_lines
 
@@ -166,7 +167,16 @@ def test_additions_are_what_the_image_does_not_have() -> None:
     assert added.packages() == ("pandas==2.0.3", "x @ ./local/0/x.whl")
     assert added.has_sources
     assert "\n--no-index\n" in added.text
-    assert "xgboost==3.0.5\n" in preferences(BASE)
+
+
+def test_a_cpu_build_stands_for_the_usual_one() -> None:
+    assert builds_of(BASE, ("XGBoost>=2", "numpy")) == ("xgboost==3.0.5",)
+    assert builds_of(BASE, ("numpy",)) == ()
+
+
+def test_a_plan_of_uv(tmp_path: Path) -> None:
+    told = ["Resolved 3 packages in 2ms", " - a==1", " + a==2", f" + b @ {tmp_path.as_uri()}/local/0/b.whl", "+ not"]
+    assert planned(told, tmp_path) == "a==2\nb @ ./local/0/b.whl\n"
 
 
 def test_pins_without_versions_keep_their_markers() -> None:

@@ -82,6 +82,8 @@ def prepare(spec: InstanceSpec, directory: Path, downloads: Downloads) -> Prepar
     own, image = spec.container.environment, match.runtime.environment
     inside = model if code.is_relative_to(model) else code
     needs = read_requirements(requirements, inside, own) if requirements.is_file() else None
+    if needs is not None and "CA_REPOSITORY_ARN" in own:
+        say("CA_REPOSITORY_ARN has no effect here; requirements come from this server's index, or from PIP_INDEX_URL")
     environment = _environment(spec, match, handler, directory, needs)
     for name, mounted, advice in () if os.environ.get(OPT_ML) else scripts_with_fixed_paths(code):
         say(f"{name} names {mounted}, {advice}")

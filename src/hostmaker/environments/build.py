@@ -89,7 +89,7 @@ class Cache:
             return Environment(image / "bin" / "python", digest, (image,))
         for note in wanted.own.notes:
             self._say(f"environment: {note}")
-        added = self._locks.extend(lock, wanted.recipe, wanted.own)
+        added = self._locks.extend(lock, image, wanted.recipe, wanted.own)
         if not added.packages():
             self._say("environment: the image has what the model's requirements ask for")
             return Environment(image / "bin" / "python", digest, (image,))

@@ -7,12 +7,12 @@ import select
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 COMMAND_LIMIT_S = 900.0
-LAST_LINES = 12
+LAST_LINES, MAX_LINES = 12, 10_000
 NOBODY = 65534
 
 # What pip reads, and where uv looks for the same. The older names of uv's own win when they are set.
@@ -49,8 +49,8 @@ class Installer:
         cwd: Path | None = None,
         confined: Path | None = None,
         settings: Mapping[str, str] | None = None,
-    ) -> None:
-        """Run one command of uv in `cwd`; raises BuildError with its last lines.
+    ) -> list[str]:
+        """Run one command of uv in `cwd` and return its lines; raises BuildError with its last ones.
 
         `confined` is for what runs the code of strangers (building from source): a folder that becomes home and
         working directory and, for root, the user `nobody`, who must own it and can write nowhere else. `settings` are
@@ -62,10 +62,10 @@ class Installer:
         if confined is not None and os.getuid() == 0:
             env["UV_CACHE_DIR"] = f"{confined}/uv"
         command = [find_uv_bin(), "--no-progress", "--color", "never", *words, *_flags(words, env)]
-        self._run(command, f"uv {' '.join(words[:2])}", env, cwd or self.folder, confined, quiet=quiet)
+        return self._run(command, f"uv {' '.join(words[:2])}", env, cwd or self.folder, confined, quiet=quiet)
 
     def run_python(self, python: Path, *words: str, confined: Path | None = None) -> list[str]:
-        """Run an interpreter, without anything of ours in its environment; returns its last lines.
+        """Run an interpreter, without anything of ours in its environment; returns its lines.
 
         Raises BuildError when it does not end with 0.
         """
@@ -75,7 +75,7 @@ class Installer:
     def _run(
         self, command: Sequence[str], name: str, env: dict[str, str], cwd: Path, confined: Path | None, *, quiet: bool
     ) -> list[str]:
-        lines: deque[str] = deque(maxlen=LAST_LINES)
+        lines: deque[str] = deque(maxlen=MAX_LINES)
         with _start(command, env, cwd, confined) as child:
             try:
                 for line in _lines(child, time.monotonic() + self.limit_s):
@@ -84,10 +84,15 @@ class Installer:
                         self.say(f"environment: {line.strip()}")
             except TimeoutError:
                 child.kill()
-                raise BuildError(f"{name} took more than {self.limit_s:g} s.", lines) from None
+                raise BuildError(f"{name} took more than {self.limit_s:g} s.", last_of(lines)) from None
         if child.returncode != 0:
-            raise BuildError(f"{name} ended with exit code {child.returncode}.", lines)
+            raise BuildError(f"{name} ended with exit code {child.returncode}.", last_of(lines))
         return list(lines)
+
+
+def last_of(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the last lines, as an error shows them."""
+    return tuple(lines)[-LAST_LINES:]
 
 
 def _start(command: Sequence[str], env: dict[str, str], cwd: Path, confined: Path | None) -> subprocess.Popen[bytes]:

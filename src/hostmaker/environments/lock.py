@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,10 +76,6 @@ class Lock:
         """Return the lines that install something."""
         return tuple(line for line in self.text.splitlines() if line.strip() and not line.startswith(("#", "-", " ")))
 
-    def names_sources(self) -> bool:
-        """Return whether something in it comes from a repository, a directory or an archive that is no wheel."""
-        return any("/" in line and ".whl" not in line for line in self.packages())
-
     def number(self) -> int:
         """Give how many packages it has."""
         return len(self.packages())
@@ -90,11 +86,16 @@ class Lock:
         return found
 
 
-def preferences(base: Lock) -> str:
-    """Return the versions of an image as a resolver prefers them; a CPU build stands for the usual one, too."""
-    lines = [f"{name}=={version}" for name, version in base.versions().items()]
-    usual = [f"{usual}=={base.versions()[name]}" for name in base.versions() if (usual := _usual(name)) != name]
-    return "\n".join((*lines, *usual)) + "\n"
+def is_source(requirement: str) -> bool:
+    """Return whether a requirement names a repository, a directory or an archive that is no wheel."""
+    return "/" in requirement and ".whl" not in requirement
+
+
+def builds_of(base: Lock, lines: Iterable[str]) -> tuple[str, ...]:
+    """Return constraints that keep an image's CPU build of a framework where its usual name is asked for."""
+    there = {_usual(name): version for name, version in base.versions().items() if _usual(name) != name}
+    names = {normalized(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in lines}
+    return tuple(f"{name}=={version}" for name, version in there.items() if name in names)
 
 
 def additions(base: Lock, resolved: Lock, own: ModelRequirements) -> Lock:
@@ -105,7 +106,7 @@ def additions(base: Lock, resolved: Lock, own: ModelRequirements) -> Lock:
     there = base.versions()
     there |= {_usual(name): version for name, version in base.versions().items()}
     lines = [line for line in resolved.packages() if not _is_in(line, there)]
-    names = [normalized(line.partition("==")[0]) for line in lines]
+    names = [normalized(re.split(r"==| @ ", line, maxsplit=1)[0]) for line in lines]
     missing = sorted(line for line, name in zip(lines, names, strict=True) if name not in own.hashes)
     if own.needs_hashes and missing:
         raise BuildError(

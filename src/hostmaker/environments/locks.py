@@ -6,14 +6,15 @@ images/<digest>.txt   the lock behind a resolved image, so that a pinned image s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hostmaker.environments.cpu import TORCH_INDEX, WITHOUT, cuda_packages, names_cuda, on_cpu
 from hostmaker.environments.installer import BuildError, Installer
 from hostmaker.environments.local_sources import LocalSources
-from hostmaker.environments.lock import Lock, Recipe, additions, names_of, preferences, sha256
+from hostmaker.environments.lock import Lock, Recipe, additions, builds_of, is_source, names_of, sha256
 from hostmaker.environments.requirements import ModelRequirements
 from hostmaker.environments.turns import one_at_a_time
 from hostmaker.environments.workshop import give_to_nobody, workshop
@@ -24,21 +25,20 @@ BEST_OF_ALL = ("--index-strategy", "unsafe-best-match")  # pip looks in all inde
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is resolved: requirements, with options and constraints, `preferred` versions being kept where they can be.
+    """What uv is asked, and how: a command, and the files that it reads.
 
-    `big` are names of packages that are never built here.
+    `settings` are a model's own variables of pip. `has_sources`: something may be built, by the user `nobody`.
     """
 
-    python: Path
+    words: tuple[str, ...]
     python_version: str
     lines: tuple[str, ...]
-    preferred: str = ""
     options: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     local: LocalSources = field(default_factory=LocalSources)
-    big: tuple[str, ...] = ()
+    preferred: str = ""
+    has_sources: bool = False
     needs_torch_index: bool = False
 
 
@@ -70,120 +70,100 @@ class Locks:
         return Lock(path.read_text())
 
     def _resolve(self, recipe: Recipe, needed: tuple[str, ...]) -> Lock:
-        question = Question(recipe.python, recipe.python_version, (*needed, *recipe.pins))
+        words = ("pip", "compile", "-q", "--no-header", "--no-annotate", "--python", str(recipe.python))
+        question = Question(
+            (*words, "--only-binary", ":all:", "-o", "lock.txt"), recipe.python_version, (*needed, *recipe.pins)
+        )
         if not recipe.pins:
-            return self._compile(question)
+            return self._ask(question)
         try:
-            return self._compile(question, quiet=True)
+            return self._ask(question, quiet=True)
         except BuildError:
             # An index that lacks some of them (another processor, a mirror): the image's versions where they can be.
             self._installer.say("environment: not every package is here in the image's version; the nearest stand in")
-        lines, preferred = (*needed, *names_of(recipe.pins)), "\n".join(pin.partition(";")[0] for pin in recipe.pins)
-        return self._compile(Question(recipe.python, recipe.python_version, lines, preferred + "\n"))
+        preferred = "".join(f"{pin.partition(';')[0]}\n" for pin in recipe.pins)
+        return self._ask(replace(question, lines=(*needed, *names_of(recipe.pins)), preferred=preferred))
 
-    def extend(self, base: Lock, recipe: Recipe, own: ModelRequirements) -> Lock:
-        """Return what a model's own requirements install over an image, as pip does; raises BuildError.
+    def extend(self, base: Lock, image: Path, recipe: Recipe, own: ModelRequirements) -> Lock:
+        """Return what a model's own requirements install over the environment of an image; raises BuildError.
 
-        The image's versions stay where they satisfy what is asked for. What nobody asks for stays whatever it needs.
+        As with pip there: what satisfies them stays, and needs no index; what nobody asks for stays whatever it needs.
         """
         path = self._path(base.text, *own.key())
         with one_at_a_time(path, path.exists, self._installer.say) as is_ours:
             if is_ours:
-                self._keep(path, self._extend(base, recipe, own))
+                self._installer.say(f"environment: resolving the model's own requirements: {' '.join(own.lines)}")
+                self._keep(path, additions(base, self._extend(base, image, recipe, own), own))
         return Lock(path.read_text())
 
-    def _extend(self, base: Lock, recipe: Recipe, own: ModelRequirements) -> Lock:
+    def _extend(self, base: Lock, image: Path, recipe: Recipe, own: ModelRequirements) -> Lock:
         question = Question(
-            python=recipe.python,
+            words=("pip", "install", "--dry-run", "--python", str(image / "bin" / "python"), *own.flags, *BEST_OF_ALL),
             python_version=recipe.python_version,
             lines=tuple(on_cpu(line) for line in own.lines),
-            preferred=preferences(base),
             options=own.options,
             constraints=own.constraints,
-            flags=(*own.flags, *BEST_OF_ALL, *(("--prerelease", "allow") if own.prereleases else ())),
             settings=own.settings,
             local=own.local,
-            big=recipe.big(),
             needs_torch_index=base.needs_torch_index,
         )
-        if (nothing := self._nothing_new(base, question, own)) is not None:
-            return nothing
-        self._installer.say(f"environment: resolving the model's own requirements: {' '.join(own.lines)}")
-        try:
-            resolved = self._compile(question, quiet=True)
-        except BuildError:
-            resolved = None
-        if resolved is None or resolved.names_sources():
-            # Something has no wheel. Then its source is built; an error of that try is the one to show.
-            resolved = self._compile(question, has_sources=True)
-        return additions(base, resolved, own)
+        if own.prereleases:
+            question = replace(question, words=(*question.words, "--prerelease", "allow"))
+        binary = replace(question, words=(*question.words, "--only-binary", ":all:"))
+        kept = (*own.constraints, *builds_of(base, own.lines))
+        for constraints in dict.fromkeys((kept, own.constraints)) if not any(map(is_source, own.lines)) else ():
+            with suppress(BuildError):
+                resolved = self._ask(replace(binary, constraints=constraints), quiet=True)
+                if not any(map(is_source, resolved.packages())):
+                    return resolved
+        # Something has no wheel. Then its source is built; an error of that try is the one to show.
+        only = tuple(word for name in recipe.big() for word in ("--only-binary", name))
+        return self._ask(replace(question, words=(*question.words, *only), has_sources=True))
 
-    def _nothing_new(self, base: Lock, question: Question, own: ModelRequirements) -> Lock | None:
-        """Return an empty lock where the image satisfies every requirement, which needs no network to be seen."""
-        if question.local:
-            return None
-        try:
-            found = additions(base, self._compile(question, offline=True, quiet=True), own)
-        except BuildError:
-            return None
-        return None if found.packages() else found
-
-    def _compile(
-        self, asked: Question, *, has_sources: bool = False, offline: bool = False, quiet: bool = False
-    ) -> Lock:
+    def _ask(self, asked: Question, *, quiet: bool = False) -> Lock:
         with workshop(self._root) as folder:
-            words = self._write(folder, asked, has_sources)
-            output = folder / "lock.txt"
+            asked.local.copy_to(folder)
+            for name, lines in (
+                ("requirements.txt", (*asked.options, *asked.lines)),
+                ("constraints.txt", asked.constraints),
+                ("without.txt", WITHOUT.splitlines()),
+                ("lock.txt", asked.preferred.splitlines()),
+            ):
+                (folder / name).write_text("".join(f"{line}\n" for line in lines))
+            if asked.has_sources:
+                give_to_nobody(folder)
 
-            def compile_with(*further: str, quiet: bool) -> None:
-                output.write_text(asked.preferred)
-                if has_sources:
-                    give_to_nobody(folder)
-                confined = folder if has_sources else None
-                every = (*words, *further, *(("--offline",) if offline else ()))
-                self._installer.run(*every, cwd=folder, confined=confined, quiet=quiet, settings=asked.settings)
-                if output.is_symlink():  # code of strangers has run in this folder
-                    raise BuildError("A source's build has tampered with its lock.")
+            def run(*further: str, quiet: bool) -> str:
+                words = (*asked.words, *further, "--override", "without.txt", "--constraint", "constraints.txt")
+                words = (*words, "-r", "requirements.txt") if "--dry-run" in words else (*words, "requirements.txt")
+                confined = folder if asked.has_sources else None
+                told = self._installer.run(*words, cwd=folder, confined=confined, quiet=quiet, settings=asked.settings)
+                return planned(told, folder) if "--dry-run" in words else (folder / "lock.txt").read_text()
 
-            is_of_torch = self._compile_on_cpu(compile_with, output, asked, quiet)
-            head = f"# python {asked.python_version}{', built from sources' if has_sources else ''}"
+            text, is_of_torch = self._on_cpu(run, asked, quiet)
+            head = f"# python {asked.python_version}{', built from sources' if asked.has_sources else ''}"
             head += ", with PyTorch's index" if is_of_torch else ""
-            return Lock("\n".join([head, *asked.options, output.read_text()]))
+            return Lock("\n".join([head, *asked.options, text]))
 
-    @staticmethod
-    def _write(folder: Path, asked: Question, has_sources: bool) -> list[str]:
-        """Write what uv reads; returns its command."""
-        asked.local.copy_to(folder)
-        for name, lines in (
-            ("requirements.txt", (*asked.options, *asked.lines)),
-            ("constraints.txt", asked.constraints),
-            ("without.txt", WITHOUT.splitlines()),
-        ):
-            (folder / name).write_text("".join(f"{line}\n" for line in lines))
-        words = ["pip", "compile", "-q", "--no-header", "--no-annotate", "--python", str(asked.python), *asked.flags]
-        words += ["--override", "without.txt", "--constraint", "constraints.txt", "-o", "lock.txt"]
-        only = [word for name in asked.big for word in ("--only-binary", name)]
-        return [*words, *(only if has_sources else ["--only-binary", ":all:"]), "requirements.txt"]
-
-    def _compile_on_cpu(self, compile_with: Callable[..., None], output: Path, asked: Question, quiet: bool) -> bool:
+    def _on_cpu(self, run: Callable[..., str], asked: Question, quiet: bool) -> tuple[str, bool]:
         """Resolve without CUDA: from the usual indexes where that is possible, else from PyTorch's; returns which."""
         has_torch = asked.needs_torch_index or any(line.endswith("+cpu") for line in asked.lines)
         try:
-            compile_with(quiet=quiet or has_torch)
+            text = run(quiet=quiet or has_torch)
         except BuildError:
             if not has_torch:
                 raise
         else:
-            if names_cuda("\n".join(asked.lines)) or not cuda_packages(output.read_text()):
-                return False
+            if names_cuda("\n".join(asked.lines)) or not cuda_packages(text):
+                return text, False
         self._installer.say("environment: looking for CPU builds of PyTorch in its own index")
-        compile_with(*TORCH_INDEX, quiet=quiet)
-        if found := cuda_packages(output.read_text()):
+        text = run(*TORCH_INDEX, quiet=quiet)
+        if found := cuda_packages(text):
             raise BuildError(
                 f"The requirements lead to packages for CUDA ({', '.join(found)}), which nothing here can use. Name "
                 "releases that come without them, or one of those packages itself if they are meant."
             )
-        return True
+        return text, True
 
     @staticmethod
     def _keep(path: Path, lock: Lock) -> None:
@@ -194,3 +174,9 @@ class Locks:
 
     def _image(self, digest: str) -> Path:
         return self._root / "images" / f"{digest.removeprefix('sha256:')}.txt"
+
+
+def planned(lines: Iterable[str], folder: Path) -> str:
+    """Return what uv's plan of an installation adds, one requirement a line; files below `folder` by relative paths."""
+    added = (line.strip().removeprefix("+ ") for line in lines if line.startswith(" + "))
+    return "".join(f"{line.replace(f'{folder.as_uri()}/', './')}\n" for line in added)
