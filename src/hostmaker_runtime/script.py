@@ -58,6 +58,8 @@ def import_script(code_dir: str) -> ModuleType:
 
 def _path(code_dir: str) -> str:
     program = os.environ.get("SAGEMAKER_PROGRAM") or DEFAULT_SCRIPT
+    if not program.endswith(".py"):  # the images take the name of a module, too
+        program = program.replace(".", "/") + ".py"
     return os.path.join(code_dir, os.path.basename(program) if os.path.isabs(program) else program)
 
 

@@ -21,6 +21,7 @@ import pytest
 
 from hostmaker.environments.build import Cache, Wanted
 from hostmaker.environments.catalog import load_catalog, match_image
+from hostmaker.environments.garbage import about, kept_environments
 from hostmaker.environments.installer import NOBODY, BuildError
 from hostmaker.environments.interpreters import find_interpreters
 from hostmaker.environments.lock import Recipe
@@ -232,6 +233,14 @@ def test_a_model_of_its_own_requirements(small: Recipe) -> None:
     assert not list(environment.directories[0].glob("lib/*/site-packages/numerics*"))
     assert cache.environment(Wanted(small, HANDLER, own=own("plugin"))) == environment
     assert cache.environment(Wanted(small, HANDLER, own=own())) == base
+
+
+def test_an_instance_uses_both_environments(small: Recipe, tmp_path: Path) -> None:
+    made = cache_of_test([]).environment(Wanted(small, HANDLER, own=own("plugin"), user=tmp_path))
+    root = Path(os.environ["HOSTMAKER_CACHE_DIR"])
+    kept = {each.name: each.is_in_use for each in kept_environments(root)}
+    assert kept == {directory.name: True for directory in made.directories}
+    assert [about(root, directory.name)["own"] for directory in made.directories] == [["plugin"], []]
 
 
 def test_what_the_image_satisfies_is_the_image(small: Recipe) -> None:

@@ -122,8 +122,9 @@ def test_habits_of_scripts(server: Server) -> None:
     """Started, and forked: the second instance of an environment comes off a fork server."""
     files = {"code/lib/beside.py": "Y = 5\n", "code/package/__init__.py": "from .x import X\n"}
     files |= {"code/package/x.py": "X = 6\n", "code/words.txt": "a b"}
-    for name in ("habits-started", "habits-forked"):
-        server.create(name, HABITS, files=files)
+    for name, program in (("habits-started", "inference.py"), ("habits-forked", "inference")):
+        variables = {"SAGEMAKER_PROGRAM": program, "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
+        server.create(name, HABITS, files=files, container={"Environment": variables})
         told = answer(server, name)
         assert told["pooled"] == [2, 4, 6]
         assert told["joblib"] == [8, 10]

@@ -103,8 +103,9 @@ class Cache:
             mark_use(self._root, key, wanted.user)
         with one_at_a_time(directory, complete.exists, self._say) as is_ours:
             if is_ours:
-                self._builder.build(directory, wanted.recipe.python, lock, wanted.own if image else None, image)
-                write_atomically(complete, json.dumps(_about(wanted, lock)).encode(), 0o644)
+                own = wanted.own if image is not None else None
+                self._builder.build(directory, wanted.recipe.python, lock, own, image)
+                write_atomically(complete, json.dumps(_about(wanted.recipe, lock, own)).encode(), 0o644)
         return directory
 
     def _image(self, wanted: Wanted) -> tuple[Lock, str]:
@@ -127,15 +128,14 @@ class Cache:
         return lock, digest
 
 
-def _about(wanted: Wanted, lock: Lock) -> dict[str, Json]:
+def _about(recipe: Recipe, lock: Lock, own: ModelRequirements | None) -> dict[str, Json]:
     """Say what an environment is, for people (`garbage.about`)."""
-    recipe = wanted.recipe
     version = lock.version_of(recipe.package) if recipe.package else None
     return {
         "framework": f"{recipe.package or 'Python'} {version or recipe.version}",
         "python": lock.python,
         "packages": lock.number(),
-        "own": list(wanted.own.lines) if wanted.own else [],
+        "own": list(own.lines) if own is not None else [],
     }
 
 
