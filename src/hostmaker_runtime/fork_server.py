@@ -129,9 +129,6 @@ def _begin_anew(program: Program) -> None:
     command_line.show(program.argv, ["%s=%s" % pair for pair in variables])
     sys.argv[:] = program.argv[1:]
     layer.enter(program.argv[0])
-    tempfile: Any = sys.modules.get("tempfile")
-    if tempfile is not None:
-        tempfile.tempdir = None  # a module may have asked for it before TMPDIR was this instance's
     time.tzset()
     tempfile.tempdir = None  # what has been imported may have asked for it already
     random.seed()
