@@ -296,12 +296,8 @@ def _kinds() -> Iterator[Hostile]:
 
 
 def _conflicts() -> Iterator[Hostile]:
-    twice, both = "comes twice", "is a file where another member needs a directory"
-    yield Hostile("same name twice", packed(member("a"), member("a", b"y")), f"'a' {twice}")
-    yield Hostile("same name twice, the same content", packed(member("a"), member("a")), twice)
-    yield Hostile("same name otherwise written", packed(member("a/b"), member("./a//b", b"y")), twice)
-    yield Hostile("same name in a pax header", raw(A, pax(record("path", b"./a")), A), twice)
-    yield Hostile("same name with a slash", raw(A, pax(record("path", b"a/")), A), twice)
+    both = "is a file where another member needs a directory"
+    yield Hostile("a file twice, then a directory of its name", packed(member("a"), member("a"), directory("a")), both)
     yield Hostile("file where a directory is", packed(member("a/b"), member("a")), f"'a' {both}")
     yield Hostile("directory where a file is", packed(member("a"), member("a/b")), f"'a/b' {both}")
     yield Hostile("directory, then file", packed(directory("a"), member("a")), both)
@@ -494,6 +490,11 @@ def _harmless() -> Iterator[Harmless]:
     yield Harmless("contiguous file", packed(member("a", kind=tarfile.CONTTYPE)), {"a": b"x"})
     yield Harmless("old kind of file", packed(member("a", kind=tarfile.AREGTYPE)), {"a": b"x"})
     yield Harmless("file that ends in a slash", raw(pax(record("path", b"a/")), A), {"a": b"x"})
+    yield Harmless("same name twice", packed(member("a"), member("a", b"y")), {"a": b"y"})
+    yield Harmless("same name twice, the same content", packed(member("a"), member("a")), {"a": b"x"})
+    yield Harmless("same name otherwise written", packed(member("a/b"), member("./a//b", b"y")), {"a/b": b"y"})
+    yield Harmless("same name in a pax header", raw(A, pax(record("path", b"./a")), A), {"a": b"x"})
+    yield Harmless("same name with a slash", raw(A, pax(record("path", b"a/")), A), {"a": b"x"})
     yield Harmless("directory twice", packed(directory("d"), directory("d"), member("d/a")), {"d/a": b"x"})
     yield Harmless(
         "an archive within", packed(member("m.tar.gz", packed(member("../e")))), {"m.tar.gz": packed(member("../e"))}

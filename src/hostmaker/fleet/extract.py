@@ -1,9 +1,10 @@
 """Extracts a model archive as somebody with no rights: in a process of its own, file by file, refusing what is odd.
 
-What is refused: absolute names, `..`, links of both kinds, devices and pipes, names that come twice or lie too deep,
+What is refused: absolute names, `..`, links of both kinds, devices and pipes, names that lie too deep,
 archives that are cut short, damaged or have something behind their end, headers without measure, more entries or bytes
 than the bounds. tarfile is given what it can read without harm only: some of its versions take headers that lead
-backward, or numbers of a million digits, for an occasion to work for hours.
+backward, or numbers of a million digits, for an occasion to work for hours. A file whose name comes again replaces the
+earlier one, as tar has it: `tar -r` and scripts that add a directory and then its files make such archives.
 
 This file is also the program of that process, so it needs nothing but the standard library.
 """
@@ -247,13 +248,13 @@ class _Tree:
         self._files: set[PurePosixPath] = set()
         self._directories = {PurePosixPath(".")}
 
-    def add_file(self, path: PurePosixPath) -> bool:
-        """Make the directories above a file that comes; False when a file of its name has come before."""
+    def add_file(self, path: PurePosixPath) -> None:
+        """Make the directories above a file, or remove the earlier file of its name; raises OSError."""
         if path in self._files:
-            return False
+            os.unlink(path)
+            return
         self.add_directory(path.parent)
         self._files.add(path)
-        return True
 
     def add_directory(self, path: PurePosixPath) -> None:
         """Make a directory and those above it, unless they are there; raises OSError."""
@@ -285,10 +286,9 @@ def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, tree: _Tr
     try:
         if member.isdir():
             tree.add_directory(path)
-        elif tree.add_file(path):
-            _write(archive, member, str(path), count)
         else:
-            raise ExtractionError(f"{shown} comes twice")
+            tree.add_file(path)
+            _write(archive, member, str(path), count)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise ExtractionError(f"{shown} is a file where another member needs a directory") from error
     except gzip.BadGzipFile:
