@@ -27,6 +27,8 @@ from hostmaker.domain.preparation import SOCKET_PLACEHOLDER, Prepared
 from hostmaker.environments.build import default_cache
 from hostmaker.kit.codec import decode, encode
 
+from .wheels import file_name, wheel_bytes
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 SECRET = "very-secret-key"
@@ -160,7 +162,11 @@ def test_what_it_prepares_serves(tmp_path: Path, store: Store) -> None:
     child = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz"), environment=given)
     prepared = child.prepared()
     model = child.directory / "model"
-    assert prepared.argv[0] == prepared.python
+    assert prepared.argv[0] == str(child.directory / "layer" / "bin" / "python")
+    assert prepared.environments == (str(Path(prepared.python).parent.parent),)
+    assert prepared.env["PATH"].split(":")[:2] == [
+        str(Path(each).parent) for each in (prepared.argv[0], prepared.python)
+    ]
     assert prepared.argv[2:] == ("--socket", SOCKET_PLACEHOLDER, "--model-dir", str(model), "--handler", "sklearn")
     assert prepared.resolved_image.startswith(IMAGE.partition(":")[0] + "@sha256:")
     assert (
@@ -360,7 +366,9 @@ def test_a_requirement_that_does_not_exist(tmp_path: Path, store: Store) -> None
     store.objects["/b/m.tar.gz"] = archive(**{"code/inference.py": SCRIPT, "code/requirements.txt": b"-e ../other\n"})
     failure = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz")).failure()
     assert failure.kind is FailureKind.IMAGE
-    assert '"-e ../other" in requirements.txt is not taken here' in failure.cause
+    assert (
+        '"-e ../other" (requirements.txt, line 1) names ../other, which is not in code/ of the model' in failure.cause
+    )
 
 
 @pytest.mark.parametrize("inside", ["/opt/ml/model", "/opt/ml/additional-model-data-sources"])
@@ -378,9 +386,27 @@ def test_what_is_forked_and_what_starts_anew(tmp_path: Path, store: Store) -> No
     early = prepare(tmp_path / "early", store, data=data, environment={"OMP_NUM_THREADS": "1"})
     assert early.prepared().preload == ()
     assert "OMP_NUM_THREADS would have no effect later" in early.log
-    for text, is_forked in ((b"# nothing\n", True), (b"sixer==99; python_version < '3'\n", False)):
-        store.objects["/b/m.tar.gz"] = archive(**{"code/inference.py": SCRIPT, "code/requirements.txt": text})
+    own = f"./{file_name('sly', '1.0')}\n".encode()
+    for text, is_forked in ((b"# nothing\n", True), (b"pandas\nsixer==99; python_version < '3'\n", True), (own, False)):
+        files = {"code/inference.py": SCRIPT, "code/requirements.txt": text}
+        files = {**files, f"code/{file_name('sly', '1.0')}": wheel_bytes("sly", "1.0")}
+        store.objects["/b/m.tar.gz"] = archive(**files)
         store.etag += "x"
-        found = prepare(tmp_path / f"own-{is_forked}", store, data=data)
+        found = prepare(tmp_path / f"own-{store.etag}", store, data=data)
         assert bool(found.prepared().preload) == is_forked
         assert ("it brings packages of its own" in found.log) != is_forked
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"import subprocess, sys; subprocess.run([sys.executable, '-m', 'pip', 'install', 'six'])",
+        *(b"import os; os.system('pip3 install -q six')", b"import pip; pip.main(['install', 'six'])"),
+    ],
+)
+def test_a_script_that_runs_pip_starts_anew(tmp_path: Path, store: Store, line: bytes) -> None:
+    """A fork has imported the image's versions, and would go on with them."""
+    store.objects["/b/m.tar.gz"] = archive(**{"code/inference.py": SCRIPT, "code/lib/more.py": line})
+    found = prepare(tmp_path / "i", store, data=ModelData("s3://b/m.tar.gz"))
+    assert found.prepared().preload == ()
+    assert "is not forked but started anew: lib/more.py runs pip" in found.log
