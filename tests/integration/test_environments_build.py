@@ -231,6 +231,7 @@ def test_a_model_of_its_own_requirements(small: Recipe) -> None:
     assert versions(base.python, "core", "numerics") == ["1.0", "2.0"]
     # What the image has is not installed once more.
     assert not list(environment.directories[0].glob("lib/*/site-packages/numerics*"))
+    assert "environment: over the image's: plugin==1.0" in said
     assert cache.environment(Wanted(small, HANDLER, own=own("plugin"))) == environment
     assert cache.environment(Wanted(small, HANDLER, own=own())) == base
 

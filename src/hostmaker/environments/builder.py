@@ -38,6 +38,9 @@ class Builder:
         began = time.monotonic()
         shutil.rmtree(directory, ignore_errors=True)
         self._say(f"environment: installing {lock.number()} packages for Python {lock.python}, once for this machine")
+        if own is not None:
+            packages = (line.partition(" --hash")[0] for line in lock.packages())
+            self._say(f"environment: over the image's: {', '.join(packages)}")
         self._installer.run("venv", "-q", "--python", str(python), str(directory))
         self._install(directory, lock, own)
         if own is not None and image is not None:
