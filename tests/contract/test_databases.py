@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -11,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from hostmaker.assembly.databases import MAX_COPIES, check_metrics, check_state, copies, copy_state, restore_state
+from hostmaker.assembly.databases import (
+    DAYS_KEPT,
+    check_metrics,
+    check_state,
+    copies,
+    copy_state,
+    has_changed,
+    restore_state,
+)
 from hostmaker.kit.database import DamagedError, examine
 from hostmaker.kit.roles import CannotServeError
 from hostmaker.store.sqlite import SqliteStore
@@ -134,16 +143,40 @@ def test_a_database_of_a_newer_program_is_left_alone(data: Path, name: str) -> N
     assert examine(data / name).version == 99
 
 
-def test_a_state_is_copied_once_a_day_and_before_a_migration(data: Path) -> None:
-    for day in range(MAX_COPIES + 2):
-        for hour in (0, 23):
+def test_a_running_state_is_copied_once_a_day_and_the_last_of_each_day_is_kept(data: Path) -> None:
+    for day in range(DAYS_KEPT + 3):
+        for hour in (0, 11, 23):
             assert copy_state(data, NOW + timedelta(days=day, hours=hour)) == []
-    assert len(copies(data)) == MAX_COPIES
-    assert copies(data)[0].name == f"state-202601{MAX_COPIES + 2:02}T000000Z.db"
+    assert [copy.name for copy in copies(data)] == [
+        f"state-202601{day:02}T000000Z.db" for day in range(DAYS_KEPT + 3, 3, -1)
+    ]
+
+
+def test_of_many_copies_the_newest_and_the_last_of_each_day_are_kept(data: Path) -> None:
+    for minute in range(0, 3 * 24 * 60, 6 * 60):
+        assert copy_state(data, NOW + timedelta(minutes=minute), is_due=True) == []
+    names = [copy.name.removeprefix("state-202601").removesuffix("0000Z.db") for copy in copies(data)]
+    assert names == ["03T18", "03T12", "03T06", "02T18", "01T18"]
+
+
+def test_a_state_that_has_changed_is_copied_at_the_next_start_and_end(data: Path) -> None:
+    assert check_state(data, NOW) == []
+    assert check_state(data, NOW + timedelta(seconds=1)) == []
+    assert len(copies(data)) == 1
+    os.utime(copies(data)[0], (0, 0))
+    number(data)
+    assert has_changed(data)
+    assert check_state(data, NOW + timedelta(seconds=2)) == []
+    assert len(copies(data)) == 2
+    assert not has_changed(data)
+
+
+def test_a_state_is_copied_before_a_migration(data: Path) -> None:
+    assert check_state(data, NOW) == []
     with closing(sqlite3.connect(data / "state.db")) as connection:
         connection.execute("PRAGMA user_version = 3")
-    later = NOW + timedelta(days=MAX_COPIES + 1, hours=1)
-    assert check_state(data, later) == []
+    os.utime(copies(data)[0])  # as new as what it was copied from
+    assert check_state(data, NOW + timedelta(seconds=1)) == []
     assert examine(copies(data)[0]).version == 3
 
 

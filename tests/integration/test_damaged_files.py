@@ -49,9 +49,7 @@ def kept(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPathF
         ComparisonOperator="GreaterThanThreshold",
     )  # fmt: skip
     assert invoke(server, "kept") == b"3.0\n"
-    server.stop()
-    server.start()  # which makes the first copy of the state
-    server.stop()
+    server.stop()  # which makes a copy of the state
     saved = tmp_path_factory.mktemp("kept") / "data"
     shutil.copytree(server.data_dir, saved)
     (saved.parent / "place").write_text(str(server.data_dir))
@@ -135,7 +133,7 @@ def test_the_state_is_restored(damaged: Server) -> None:
     assert f"{damaged.data_dir / 'state.db'} is damaged: file is not a database." in " ".join(found.stdout.split())
     command = [HOSTMAKER, "restore", "--data-dir", str(damaged.data_dir)]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=END_WITHIN_S).stdout
-    (copy,) = (damaged.data_dir / "backups").glob("state-*.db")
+    copy = max((damaged.data_dir / "backups").glob("state-*.db"))
     assert f"state.db is {copy.name} now." in said
     (aside,) = damaged.data_dir.glob("state.db.damaged-*")
     assert aside.read_bytes() == GARBAGE

@@ -27,7 +27,7 @@ from hostmaker.kit.roles import CannotServeError
 log = logging.getLogger("hostmaker")
 STATE, METRICS = "hostmaker.store", "hostmaker.telemetry"
 COPY_AFTER = timedelta(days=1)
-MAX_COPIES = 7
+NEWEST_KEPT, DAYS_KEPT = 3, 7
 STAMP = "%Y%m%dT%H%M%SZ"
 COMPANIONS = ("-wal", "-shm")
 CARRIED = {
@@ -59,28 +59,45 @@ def check_state(data: Path, now: datetime) -> list[str]:
     if found.version > newest_version(STATE):
         raise CannotServeError(_too_new(path, found.version, STATE))
     is_old = found.version < newest_version(STATE)  # the migration that follows cannot be taken back
-    notes = copy_state(data, now, is_due=is_old)
+    notes = copy_state(data, now, is_due=is_old or has_changed(data))
     return notes + _forget_newer(data)
 
 
 def copy_state(data: Path, now: datetime, *, is_due: bool = False) -> list[str]:
     """Copy `state.db` when the newest copy is a day old, or `is_due`; returns what people should know.
 
-    A copy that cannot be made (a full disk) does not keep the server from serving.
+    The newest copies are kept, and the last one of each day. A copy that cannot be made (a full disk) does not keep the
+    server from serving.
     """
     kept = copies(data)
-    if kept and not is_due and now - _made(kept[0]) < COPY_AFTER:
+    if not (data / "state.db").exists() or (kept and not is_due and now - _made(kept[0]) < COPY_AFTER):
         return []
     target = data / "backups" / f"state-{now.strftime(STAMP)}.db"
     try:
         target.parent.mkdir(mode=0o700, exist_ok=True)
         copy_database(data / "state.db", target)
-        for old in copies(data)[MAX_COPIES:]:
+        for old in _superfluous(copies(data)):
             old.unlink(missing_ok=True)
     except (OSError, sqlite3.Error, DamagedError) as error:
         log.warning("%s could not be copied: %s", data / "state.db", error)
         return [f"The newest copy of state.db is {kept[0].name if kept else 'none'}: copying it failed: {error}."]
     return []
+
+
+def has_changed(data: Path) -> bool:
+    """Whether something was written into `state.db` since its newest copy was made."""
+    files = (data / "state.db", data / "state.db-wal")
+    written = max((path.stat().st_mtime for path in files if path.exists()), default=0.0)
+    return any(written > copy.stat().st_mtime for copy in copies(data)[:1])
+
+
+def _superfluous(kept: list[Path]) -> list[Path]:
+    """Return the copies, of those given from the newest on, that are neither among the newest nor a day's last."""
+    last_of_day: dict[str, Path] = {}
+    for copy in kept:
+        last_of_day.setdefault(f"{_made(copy):%Y-%m-%d}", copy)
+    wanted = {*kept[:NEWEST_KEPT], *list(last_of_day.values())[:DAYS_KEPT]}
+    return [copy for copy in kept if copy not in wanted]
 
 
 def restore_state(data: Path, copy: Path, now: datetime) -> Path | None:

@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from hostmaker.assembly.databases import check_metrics, check_state, copy_state
+from hostmaker.assembly.databases import check_metrics, check_state, copy_state, has_changed
 from hostmaker.assembly.doorbell import Doorbell
 from hostmaker.assembly.leftovers import clear_way, end_roles, remove_sockets
 from hostmaker.assembly.lives import Lives, Patience, RoleFailedError, RoleReport
@@ -124,6 +124,7 @@ class Supervisor:
             ready.remove()
             explainer.close()
             self._clear(roles)
+            copy_state(self._settings.data, datetime.now(UTC), is_due=has_changed(self._settings.data))
             self._lock.release()
         log.info("stopped")
         if self._failure is not None:
