@@ -83,6 +83,8 @@ def test_a_node_agent_that_is_not_heard_leaves_nothing_known(start_server: Calla
     os.kill(server.ready["pids"]["supervisor"][0], signal.SIGSTOP)
     time.sleep(0.1)
     assert answers(server)
+    status = [HOSTMAKER, "status", "--data-dir", str(server.data_dir)]
+    assert b"The supervisor is stopped by a signal" in subprocess.check_output(status, timeout=60)
     pids = [pid for some in server.ready["pids"].values() for pid in some]
     subprocess.run([HOSTMAKER, "down", "--data-dir", str(server.data_dir)], check=True, timeout=60)
     assert server.process is not None

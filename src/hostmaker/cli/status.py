@@ -10,6 +10,7 @@ import typer
 
 from hostmaker.cli.server import ask_control, read_ready, read_roles
 from hostmaker.cli.timeline import print_timelines
+from hostmaker.kit.processes import is_stopped
 
 
 def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
@@ -38,6 +39,8 @@ def show_status(data_dir: Path, endpoint: str | None, as_json: bool) -> None:
 
 def _print_server(ready: Any, server: Any) -> None:
     typer.echo(f"Server at {ready['endpoint_url']} (process {ready['pids']['supervisor'][0]})")
+    if is_stopped(ready["pids"]["supervisor"][0]):
+        typer.echo("The supervisor is stopped by a signal: roles that end or hang are not replaced meanwhile.")
     for note in server["notes"]:
         typer.echo(note)
     for role in server["roles"]:
