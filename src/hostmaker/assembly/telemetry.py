@@ -15,6 +15,7 @@ from hostmaker.domain.metric import Datum, Series
 from hostmaker.kit.clock import PlatformClock
 from hostmaker.kit.files import lock_holder
 from hostmaker.kit.json_value import Json
+from hostmaker.kit.seldom import Seldom
 from hostmaker.kit.steps import Steps
 from hostmaker.kit.turns import Turns
 from hostmaker.ports import Handler, StoreUnavailableError
@@ -126,20 +127,24 @@ class Telemetry:
         self.alarms.data_arrived(changed)
 
     async def _collect_for_ever(self) -> None:
+        complain = Seldom(log.error, self._clock.steady)
         while True:
             try:
                 self._collect()
+                complain.is_over()
             except StoreUnavailableError as error:
-                log.error("nothing is counted for now: %s", error)
+                complain(f"nothing is counted for now: {error}")
             await asyncio.sleep(COLLECT_EVERY_S)
 
     async def _judge_for_ever(self) -> None:
+        complain = Seldom(log.error, self._clock.steady)
         while True:
             self._due.clear()
             try:
                 wait_s = await self._alarm_turns.finish(self.alarms.look_in_steps())
+                complain.is_over()
             except StoreUnavailableError as error:
-                log.error("alarms are not judged: %s", error)
+                complain(f"alarms are not judged: {error}")
                 wait_s = RETRY_S * self._clock.scale
             try:
                 async with asyncio.timeout(None if wait_s is None else wait_s / self._clock.scale):

@@ -22,6 +22,7 @@ from hostmaker.domain.observed import Observed
 from hostmaker.domain.records import Moment, apply, finished
 from hostmaker.domain.routing import EndpointRoute, RoutingTable
 from hostmaker.kit.clock import Clock
+from hostmaker.kit.seldom import Seldom
 from hostmaker.planner.endpoint import Limits, decide, timers
 from hostmaker.ports import Alarms, EndpointStore, Node, Routes, StoreUnavailableError
 from hostmaker.reconciler.ages import Ages
@@ -79,6 +80,7 @@ class Reconciler:
     async def run(self) -> None:
         """Look and decide for ever; sleeps until woken, or until the earliest moment that a decision waits for."""
         is_started = False
+        complain = Seldom(log.error, self._hands.clock.steady)
         while True:
             self._wake.clear()
             try:
@@ -86,8 +88,9 @@ class Reconciler:
                     self.start()
                     is_started = True
                 delay = self.turn()
+                complain.is_over()
             except StoreUnavailableError as error:
-                log.error("nothing can be recorded, so nothing is decided: %s", error)
+                complain(f"nothing can be recorded, so nothing is decided: {error}")
                 delay = STORE_RETRY_S
             if delay == 0:
                 await asyncio.sleep(0)
