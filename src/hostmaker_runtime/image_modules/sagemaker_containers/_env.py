@@ -1,6 +1,5 @@
 """Directories and environment variables, as scripts read them."""
 
-import logging
 import os
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -10,6 +9,7 @@ from . import _content_types, _params
 
 SAGEMAKER_BASE_PATH = "/opt/ml"
 BASE_PATH_ENV = "SAGEMAKER_BASE_DIR"
+INFO = 20  # logging's level: its import takes longer than all of this
 
 base_dir = os.environ.get(BASE_PATH_ENV, SAGEMAKER_BASE_PATH)
 model_dir = os.environ.get("SM_MODEL_DIR") or os.path.join(base_dir, "model")
@@ -43,7 +43,7 @@ class ServingEnv:
         self.model_dir = model_dir
         self.base_dir = base_dir
         self.current_host = os.environ.get(_params.CURRENT_HOST_ENV)
-        self.log_level = int(os.environ.get(_params.LOG_LEVEL_ENV, logging.INFO))
+        self.log_level = int(os.environ.get(_params.LOG_LEVEL_ENV, INFO))
         self.num_cpus = num_cpus()
         self.num_gpus = num_gpus()
         self.default_accept = os.environ.get(_params.DEFAULT_INVOCATIONS_ACCEPT_ENV, _content_types.JSON)

@@ -1,46 +1,25 @@
-"""The parts of sagemaker-containers under their public names."""
+"""The parts of sagemaker-containers under their public names, each imported when it is asked for."""
 
-from ... import (
-    _content_types,
-    _encoders,
-    _env,
-    _errors,
-    _files,
-    _functions,
-    _logging,
-    _mapping,
-    _modules,
-    _mpi,
-    _params,
-    _process,
-    _runner,
-    _server,
-    _trainer,
-    _transformer,
-    _worker,
-    entry_point,
-    training_env,
-)
+import importlib
+from typing import Any, List
 
-content_types = _content_types
-encoders = _encoders
-env = _env
-errors = _errors
-files = _files
-functions = _functions
-logging = _logging
-mapping = _mapping
-modules = _modules
-mpi = _mpi
-params = _params
-process = _process
-runner = _runner
-server = _server
-trainer = _trainer
-transformer = _transformer
-worker = _worker
+PRIVATE = (
+    "content_types", "encoders", "env", "errors", "files", "functions", "logging", "mapping", "modules", "mpi",
+    "params", "process", "runner", "server", "trainer", "transformer", "worker",
+)  # fmt: skip
 
-__all__ = [
-    "content_types", "encoders", "entry_point", "env", "errors", "files", "functions", "logging", "mapping", "modules",
-    "mpi", "params", "process", "runner", "server", "trainer", "training_env", "transformer", "worker",
-]  # fmt: skip
+__all__ = ["entry_point", "training_env", *PRIVATE]
+
+
+def __getattr__(name: str) -> Any:
+    if name in PRIVATE:
+        return importlib.import_module("..._%s" % name, __package__)
+    if name == "entry_point":
+        return importlib.import_module("...entry_point", __package__)
+    if name == "training_env":
+        return importlib.import_module("...", __package__).training_env
+    raise AttributeError("module %r has no attribute %r" % (__name__, name))
+
+
+def __dir__() -> List[str]:
+    return sorted(__all__)
