@@ -53,15 +53,14 @@ class Claim:
                 f"Date must be in ISO-8601 'basic format'. Got '{stamp}'. See http://en.wikipedia.org/wiki/ISO_8601",
             )
         skew_s = S3_SKEW_S if self.service == S3 else SKEW_S
-        allowed = f"{_stamp(now)} {{}} {skew_s // 60} min.)"
         if at > now + skew_s:
-            latest = f"{_stamp(now + skew_s)} ({allowed.format('+')}"
+            latest = f"{_stamp(now + skew_s)} ({_stamp(now)} + {skew_s // 60} min.)"
             raise skewed(self.service, f"Signature not yet current: {stamp} is still later than {latest}")
         if self.expires_s is not None:
             if now > at + self.expires_s:
                 raise self._presigned_expired(stamp, now)
         elif at < now - skew_s:
-            earliest = f"{_stamp(now - skew_s)} ({allowed.format('-')}"
+            earliest = f"{_stamp(now - skew_s)} ({_stamp(now)} - {skew_s // 60} min.)"
             raise skewed(self.service, f"Signature expired: {stamp} is now earlier than {earliest}")
 
     def _presigned_expired(self, stamp: str, now: float) -> AuthError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,12 @@ SAGEMAKER = "sagemaker"  # what InvokeEndpoint is signed for, as the service's o
 INVOKED_AS = (SAGEMAKER, "")  # unsigned, where signatures are not verified
 SPARE = 8  # this part of the room is not for answers: small requests are to find room at any time
 QUEUED_BYTES = 2048  # what a request costs that waits, besides its bytes
+
+
+@functools.lru_cache(maxsize=256)
+def _unverified(region: str, service: str) -> Identity:
+    """Return who calls where no signature is verified."""
+    return Identity("", region, service)
 
 
 class Work(Protocol):
@@ -106,8 +113,7 @@ class Turns:
         if request.verification is not None:
             identity = request.verification.finish()
         else:
-            region, service = route.scope or (shared.default_region, "")
-            identity = Identity("", region, service)
+            identity = _unverified(*(route.scope or (shared.default_region, "")))
         if not self._line.is_trusted:
             self._line.is_trusted = _is_let_in(request, shared)
         match route.kind:
