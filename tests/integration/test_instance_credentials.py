@@ -47,7 +47,7 @@ def transform_fn(model, body, content_type, accept):
         told = {"error": "%s: %s" % (type(error).__name__, error)}
     return json.dumps(told), "application/json"
 """
-FILES = {"code/requirements.txt": "boto3\n"}
+FILES = {"code/requirements.txt": "boto3\n"}  # what brings packages of its own is started, all else is forked
 Do = Callable[[str], Any]
 
 
@@ -66,7 +66,7 @@ def runner(server: Server, name: str) -> Do:
 
 @pytest.fixture(scope="module")
 def do(server: Server) -> Iterator[Do]:
-    server.create("scripted", SCRIPT, files=FILES)
+    server.create("scripted", SCRIPT)
     server.create("summing")
     assert server.wait_while("scripted", "Creating", 300)["EndpointStatus"] == "InService", server.log()
     assert server.wait_while("summing", "Creating")["EndpointStatus"] == "InService"
@@ -219,7 +219,7 @@ def test_pages_of_the_server_are_closed_to_it(do: Do) -> None:
 
 
 def test_they_are_worthless_when_the_instance_has_ended(server: Server, do: Do) -> None:
-    server.create("short", SCRIPT, files=FILES)
+    server.create("short", SCRIPT)
     assert server.wait_while("short", "Creating")["EndpointStatus"] == "InService"
     key, secret, token, url = runner(server, "short")(
         "frozen = boto3.Session().get_credentials().get_frozen_credentials()\n"
