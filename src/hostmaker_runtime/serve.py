@@ -35,7 +35,7 @@ def main() -> None:
         stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
     # Before the model's code is on the path, which may have modules with the names of the standard library's.
     importlib.import_module("hostmaker_runtime.http_server")
-    importlib.import_module("hostmaker_runtime.aws_endpoint").install()
+    importlib.import_module("hostmaker_runtime.aws_clients").install()
     handlers = importlib.import_module("hostmaker_runtime.handlers." + arguments.handler)
     if hasattr(handlers, "run"):  # a server of its own
         sys.exit(handlers.run(arguments.socket, arguments.model_dir))

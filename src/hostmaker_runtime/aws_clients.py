@@ -1,6 +1,7 @@
-"""Makes botocore before 1.31 (boto3 before 1.28) read AWS_ENDPOINT_URL, as the ones after it do by themselves.
+"""Helps AWS clients that read less of the environment than today's boto3.
 
-Nothing happens until a script imports botocore.
+botocore before 1.31 (boto3 before 1.28) does not read AWS_ENDPOINT_URL; nothing happens until a script imports it.
+Libraries on Rust's object_store (obstore, polars, deltalake) read the token of the container's credentials from a file.
 """
 
 import importlib.util
@@ -10,15 +11,32 @@ import sys
 from typing import Any, Optional, Sequence, Tuple
 
 ADDRESS = "AWS_ENDPOINT_URL"
+TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable
+TOKEN_FILE = TOKEN + "_FILE"
+FILE_NAME = ".aws-authorization-token"
 WATCHED = "botocore.session"
 READS_IT = (1, 31)
 BEFORE_ADDRESS = 5  # positional parameters of create_client between the service's name and its address
 
 
 def install() -> None:
-    """Watch for botocore, where there is an address."""
+    """Keep the token in a file, and watch for botocore, where there is an address."""
     if ADDRESS in os.environ:
         sys.meta_path.insert(0, _Watch())
+        _keep_token()
+
+
+def _keep_token() -> None:
+    token, home = os.environ.get(TOKEN), os.environ.get("HOME")
+    if not token or not home or TOKEN_FILE in os.environ:
+        return
+    path = os.path.join(home, FILE_NAME)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(token)
+    except OSError:
+        return  # a full disk: boto3 reads the variable as well
+    os.environ[TOKEN_FILE] = path
 
 
 class _Watch:
