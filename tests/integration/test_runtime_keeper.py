@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from hostmaker.fleet.confine import probe
+
 from .runtime_house import RUNTIME, WITHIN_S, Keeper, alive, answer_from, wait_until
 
 PYTHON = sys.executable
@@ -374,6 +376,18 @@ def test_a_client_who_does_not_read_is_not_read(keeper: Keeper, tmp_path: Path) 
         with client.makefile("rb") as lines:  # and what it has sent whole is answered once it reads
             for _ in range(sent):
                 assert lines.readline().startswith(b'{"ok": true')
+
+
+@pytest.mark.parametrize("mib", [80] if probe()["view"] else [])
+def test_files_in_shared_memory_of_its_own_count_as_memory(keeper: Keeper, place: Path, mib: int) -> None:
+    write = f"open('/dev/shm/large', 'wb').write(b'x' * ({mib} << 20)); import time; time.sleep(60)"
+    confine = {"view": {"hide": [], "shared_memory_bytes": 100 << 20}}
+    told = {"limit_bytes": 60 << 20, "counts_shared": True}
+    place.mkdir()
+    answer = keeper.start(place, PYTHON, "-I", "-S", "-c", write, confine=confine, memory=told)
+    assert answer["ok"], answer
+    assert exit_of(place)["memory_kill"] is True
+    assert not Path("/dev/shm/large").exists()
 
 
 def memory_kb(keeper: Keeper) -> int:
