@@ -138,6 +138,13 @@ class Hostile:
             os.chdir("d")
         return depth
 
+    def usurp(self, depth):
+        path = sys.argv[sys.argv.index("--socket") + 1]
+        os.unlink(path)
+        os.mkdir(path)
+        os.environ["TMPDIR"] = path
+        return self.nest(depth)
+
     def leave_behind(self):
         if os.fork() == 0:
             os.setsid()
@@ -469,6 +476,7 @@ def test_directories_of_any_shape_are_judged_and_removed(start_server: Callable[
     deeds: dict[str, tuple[dict[str, int], str]] = {
         "litter": ({"files": 8000}, "more than the 6,553 that node.instance_disk_gib allows"),
         "nest": ({"depth": 1500}, ""),
+        "usurp": ({"depth": 1500}, ""),  # of the place of its socket
         "nest-further": ({"depth": 2500}, "it had nested directories deeper than a path can name"),
     }
     node = server.ready["pids"]["node"]
@@ -488,7 +496,8 @@ def test_directories_of_any_shape_are_judged_and_removed(start_server: Callable[
     for name in deeds:
         server.client("sagemaker").delete_endpoint(EndpointName=name)
     deadline = time.monotonic() + 60
-    while list((server.data_dir / "instances").iterdir()):
+    sockets = Settings(str(server.data_dir)).run / "i"
+    while list((server.data_dir / "instances").iterdir()) or list(sockets.iterdir()):
         assert time.monotonic() < deadline, server.log()
         time.sleep(0.1)
     assert server.reread().ready["pids"]["node"] == node

@@ -92,6 +92,13 @@ def test_files_without_a_name_count(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "tmp") == ["named"]
 
 
+def test_what_is_beside_its_socket_counts(tmp_path: Path) -> None:
+    (tmp_path / "sockets").mkdir()
+    (tmp_path / "sockets" / "s.sock").write_bytes(b"x" * MIB)
+    written = Writer(InstanceDirectory(tmp_path / "i"), os.getpid(), None, tmp_path / "sockets").written()
+    assert (written.size, written.files) == (MIB, 1)
+
+
 def test_it_ends_at_once_and_once() -> None:
     life = Life(60.0)
     for event in (PreparedOk(), Started(7)):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterable
@@ -24,6 +23,7 @@ from hostmaker.fleet.directory import InstanceDirectory
 from hostmaker.fleet.watch import Process, parent, process
 from hostmaker.kit.codec import decode, encode
 from hostmaker.kit.files import write_atomically
+from hostmaker.kit.trees import remove_tree
 
 log = logging.getLogger("hostmaker")
 KEEPER = b"hostmaker_runtime/keeper.py"
@@ -59,7 +59,8 @@ def take_place(data: Path, run: Path) -> list[str]:
                 groups.clear()
         _forget(data, run)
         if not is_copy and Path(before.run_dir) not in (run, Path(before.data_dir) / "run"):
-            shutil.rmtree(before.run_dir, ignore_errors=True)
+            with suppress(OSError):
+                remove_tree(Path(before.run_dir))
     if before != here:
         write_atomically(data / "place.json", json.dumps(encode(here)).encode())
     return notes
@@ -119,5 +120,5 @@ def _forget(data: Path, run: Path) -> None:
     for left in (*run.glob("*.sock"), run / "table.json"):
         with suppress(OSError):
             left.unlink(missing_ok=True)
-    shutil.rmtree(run / "i", ignore_errors=True)
+    remove_tree(run / "i")
     (run / "i").mkdir(mode=0o700)

@@ -9,8 +9,8 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from hostmaker.kit.files import write_atomically
 from hostmaker.kit.links import Link, connect
 from hostmaker.kit.processes import boot_id
 from hostmaker.kit.silence import Silence
+from hostmaker.kit.trees import remove_tree
 
 log = logging.getLogger("hostmaker.node")
 COALESCE_S = 0.005
@@ -169,7 +170,8 @@ class NodeAgent:
         """Take up every instance that an earlier agent has left, wanted or not; sockets of none are removed."""
         for place in (self._settings.run_dir / "i").iterdir():
             if not (self._instances / place.name).exists():
-                shutil.rmtree(place, ignore_errors=True)
+                with suppress(OSError):
+                    remove_tree(place)
         for path in sorted(self._instances.iterdir()):
             if (spec := InstanceDirectory(path).spec()) is not None and spec.instance_id == path.name:
                 self._begin(spec)

@@ -51,6 +51,7 @@ from hostmaker.fleet.preparation import Preparing, end_preparation, prepare
 from hostmaker.fleet.scratch import Writer
 from hostmaker.fleet.watch import Process, ended, parent
 from hostmaker.kit.codec import decode
+from hostmaker.kit.trees import remove_tree
 
 log = logging.getLogger("hostmaker.node")
 EXIT_RECORD_WITHIN_S = 5.0
@@ -136,7 +137,8 @@ class InstanceRunner:
         """Give whose writing is watched; None while no process runs."""
         if self._life.pid is None:
             return None
-        return Writer(self._directory, self._life.pid, self._tools.confiner.uid(self.spec.instance_id))
+        uid = self._tools.confiner.uid(self.spec.instance_id)
+        return Writer(self._directory, self._life.pid, uid, self._socket.parent)
 
     def overfill(self, cause: str) -> None:
         """End it at once: it has written too much."""
@@ -286,7 +288,7 @@ class InstanceRunner:
         if prepared is None:
             raise KeeperError("its directory was changed by someone else")
         place, sockets = self._directory.path, self._socket.parent
-        self._socket.unlink(missing_ok=True)
+        await asyncio.to_thread(remove_tree, self._socket)
         self._directory.forget_process()
         await asyncio.to_thread(self._tools.confiner.hand_over, self.spec.instance_id, place, sockets)
         memory, groups = self._tools.memory.request(self.spec)
@@ -382,9 +384,8 @@ class InstanceRunner:
             except OSError as error:
                 log.warning("instance %s: directory not removed: %s", self.spec.instance_id, error)
                 await asyncio.sleep(attempt)
-        self._socket.unlink(missing_ok=True)
-        with suppress(OSError):
-            self._socket.parent.rmdir()
+        with _reported("the directory of its socket could not be removed"):
+            await asyncio.to_thread(remove_tree, self._socket.parent)
         self._tools.memory.forget(self.spec)
         self._events.put_nowait(Removed())
 

@@ -89,17 +89,19 @@ class DiskBounds:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """An instance whose process runs; `uid` is its own user id, when it has one."""
+    """An instance whose process runs; `uid` is its own user id, when it has one; `sockets` it can write to, too."""
 
     directory: InstanceDirectory
     pid: int
     uid: int | None
+    sockets: Path | None = None
 
     def written(self) -> Weight:
         """Return what it has written. Blocking."""
         prepared = self.directory.prepared()
         size, files = (prepared.size, prepared.files) if prepared is not None else (0, 0)
-        found = sum((weigh(self.directory.path / name) for name in OWNED), Weight())
+        places = [self.directory.path / name for name in OWNED]
+        found = sum(map(weigh, [*places, self.sockets] if self.sockets is not None else places), Weight())
         held = sum(_deleted_bytes(pid, self.directory.path) for pid in self._processes())
         return Weight(max(0, found.size - size) + held, max(0, found.files - files), found.is_whole)
 
