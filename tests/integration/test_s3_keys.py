@@ -213,6 +213,23 @@ def test_every_call_that_names_a_key(s3: Any) -> None:
     assert "!" not in str(missing.value.response["Error"])
 
 
+def test_folder_markers_of_an_earlier_version_are_listed_and_go(s3: Any, server: Server) -> None:
+    """They were directories of the store; what is under them stays."""
+    before = server.client("s3", endpoint_url=server.ready["s3_url"])
+    s3.create_bucket(Bucket="folders")
+    for name in ("a/", "b/", "b/c/"):
+        before.put_object(Bucket="folders", Key=name)
+    s3.put_object(Bucket="folders", Key="b/d", Body=b"d")
+    assert listed(s3, "folders")[0] == ["a/", "b/", "b/c/", "b/d"]
+    s3.delete_object(Bucket="folders", Key="b/")
+    assert listed(s3, "folders")[0] == ["a/", "b/c/", "b/d"]
+    assert s3.get_object(Bucket="folders", Key="b/d")["Body"].read() == b"d"
+    asked = {"Objects": [{"Key": key} for key in ("a/", "b/c/", "b/d")]}
+    gone = s3.delete_objects(Bucket="folders", Delete=asked)
+    assert sorted(each["Key"] for each in gone["Deleted"]) == ["a/", "b/c/", "b/d"]
+    s3.delete_bucket(Bucket="folders")
+
+
 def test_versions_of_hostile_keys(s3: Any) -> None:
     s3.create_bucket(Bucket="versions")
     s3.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})

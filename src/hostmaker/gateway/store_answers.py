@@ -19,6 +19,8 @@ NAMED = re.compile(f"<({NAMES})>([^<]*)</".encode())
 ROW = re.compile(rb"<(Contents|CommonPrefixes)>.*?</\1>", re.DOTALL)
 ROWS = re.compile(rb"<(?:Contents|CommonPrefixes)>.*</(?:Contents|CommonPrefixes)>", re.DOTALL)
 OF_ROW = re.compile(rb"<(?:Key|Prefix)>([^<]*)</")
+DELETION = re.compile(rb"<(Deleted|Error)>.*?</\1>", re.DOTALL)
+DELETED = re.compile(rb"<(?:Deleted|Error)>.*</(?:Deleted|Error)>", re.DOTALL)
 BEHIND = re.compile(rb"<(Marker|StartAfter)>([^<]+)/</")  # `store_keys` adds the slash
 NEXT = re.compile(rb"<NextMarker>[^<]*</")
 SIGNS = (b"!", b"%21", b"\xef\x80", b"\xef\x81", b"%EF%80", b"%EF%81")  # of a name that is not its key
@@ -35,7 +37,8 @@ def plain_answer(answer: bytes, prefix: str = "") -> bytes:
     """Return an XML answer with its keys as clients name them, and a list, which is one by `prefix`, in its order."""
     is_quoted = QUOTED in answer
     if LIST not in answer:
-        return _named(answer, is_quoted, False)
+        plain = _named(answer, is_quoted, False)
+        return DELETED.sub(_once, plain) if b"<DeleteResult" in plain else plain
     if GROUPED not in answer:
         answer = BEHIND.sub(rb"<\1>\2</", answer)
     found = ROWS.search(answer)
@@ -51,6 +54,12 @@ def plain_answer(answer: bytes, prefix: str = "") -> bytes:
     listed = _ordered(_under(prefix, rows, is_quoted), is_quoted)
     counted = COUNT.sub(b"<KeyCount>%d</" % len(listed), top + b"\0" + end).split(b"\0")
     return counted[0] + b"".join(listed) + counted[1]
+
+
+def _once(found: re.Match[bytes]) -> bytes:
+    """Return what was deleted, each once: `store_deletion` asks for the markers of folders under two names."""
+    rows = {_read(each[0], False): each[0] for each in DELETION.finditer(found[0])}
+    return b"".join(rows.values())
 
 
 def _under(prefix: str, rows: list[bytes], is_quoted: bool) -> list[bytes]:

@@ -12,7 +12,15 @@ from hostmaker.gateway.store_deletion import MAX_BODY_BYTES, Deletion
 from hostmaker.gateway.store_encryption import without_kms
 from hostmaker.gateway.store_errors import BadDigest, EntityTooLarge, SlowDown
 from hostmaker.gateway.store_form import Form, is_form
-from hostmaker.gateway.store_keys import Place, is_deletion, names_keys, parameters, place_of, with_stored_keys
+from hostmaker.gateway.store_keys import (
+    Place,
+    is_deletion,
+    is_marker_deletion,
+    names_keys,
+    parameters,
+    place_of,
+    with_stored_keys,
+)
 from hostmaker.gateway.store_relay import StoreRelay
 from hostmaker.gateway.store_session import by_store_key
 from hostmaker.gateway.store_whole import WholeAnswer
@@ -31,8 +39,8 @@ class StoreCall:
     """One request on its way to the store, while it is read."""
 
     __slots__ = (
-        "_check", "_deletion", "_form", "_head", "_held", "_is_changed", "_relay", "_request", "_shared", "_turns",
-        "_whole",
+        "_check", "_deletion", "_form", "_head", "_held", "_is_changed", "_next", "_relay", "_request", "_shared",
+        "_turns", "_whole",
     )  # fmt: skip
 
     def __init__(self, turns: Turns, shared: Shared, request: Request) -> None:
@@ -42,6 +50,7 @@ class StoreCall:
         self._relay: StoreRelay | None = None
         self._deletion: Deletion | None = None
         self._form: Form | None = None
+        self._next: RequestHead | None = None  # what is asked when the present answer is through
         self._whole: WholeAnswer | None = None
         self._is_changed = False
         self._head: tuple[RequestHead, bool] | None = None  # that waits for the first piece of its body
@@ -79,7 +88,10 @@ class StoreCall:
         if is_form(asked, place):
             self._form = Form(sent)
             return
-        self._begin(self._kept(asked, sent, place), request.is_chunked)
+        kept = self._kept(asked, sent, place)
+        if is_marker_deletion(asked, place):  # first the marker of a folder from before keys had names of their own
+            self._next, kept = kept, sent
+        self._begin(kept, request.is_chunked)
 
     def _kept(self, asked: RequestHead, sent: RequestHead, place: Place) -> RequestHead:
         """Return the request as the store keeps its keys, signed anew if need be; raises ApiError."""
@@ -200,6 +212,8 @@ class StoreCall:
 
     def store_bytes(self, data: bytes) -> None:
         """Pass bytes of the answer on."""
+        if self._next is not None:
+            return
         if self._is_changed and self._whole is None and not self._turns.has_begun and data.startswith(FAILED):
             self._whole = WholeAnswer()
         if self._whole is None:
@@ -214,6 +228,11 @@ class StoreCall:
 
     def store_done(self, keep_alive: bool) -> None:
         """The answer is through."""
+        if self._next is not None:
+            following, self._next = self._next, None
+            self._begin(following, is_chunked=False)
+            self.end()
+            return
         self._let_go()
         if self._whole is not None:
             self._turns.send(self._whole.rewritten(self._request.keep_alive))

@@ -9,8 +9,10 @@ from xml.sax.saxutils import escape
 
 from hostmaker.domain.object_key import stored_key
 from hostmaker.gateway.store_errors import BadDigest, MalformedXML, NotImplementedHere
+from hostmaker.gateway.store_keys import is_marker
 from hostmaker.ports import RequestHead, Resign
 
+MAX_KEYS = 1000
 MAX_BODY_BYTES = 8 * 1024 * 1024  # a thousand keys of 1024 bytes, each of which can be written as `&quot;`
 # What covers the bytes of a body, or says how many there are.
 OF_BODY = frozenset((b"content-length", b"transfer-encoding", b"content-md5", b"x-amz-sdk-checksum-algorithm"))
@@ -61,8 +63,11 @@ def with_stored_deletions(body: bytes) -> bytes:
     named = [each for each in root.iter() if _local(each.tag) == "Key"]
     if all(stored_key(each.text or "") == (each.text or "") for each in named):
         return body
+    markers = [each.text for each in named if is_marker(each.text or "")]
     for each in named:
         each.text = stored_key(each.text or "")
+    for key in markers[: max(0, MAX_KEYS - len(named))]:  # of folders, from before keys had names of their own
+        ElementTree.SubElement(ElementTree.SubElement(root, "Object"), "Key").text = key
     return _written(root).encode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, unquote_plus, unquote_to_bytes
 
-from hostmaker.domain.object_key import stored_key, stored_prefix
+from hostmaker.domain.object_key import MARK, stored_key, stored_prefix
 from hostmaker.gateway.store_errors import InvalidArgument, InvalidURI, NotImplementedHere
 from hostmaker.ports import RequestHead
 
@@ -48,6 +48,17 @@ def with_stored_keys(head: RequestHead, place: Place) -> RequestHead:
 def is_deletion(head: RequestHead, place: Place) -> bool:
     """Whether the body names objects to delete."""
     return head.method == "POST" and not place.key and "delete" in _names(place.query)
+
+
+def is_marker_deletion(head: RequestHead, place: Place) -> bool:
+    """Whether an object is deleted that the store may have kept as a directory: `x/`, made by an earlier version."""
+    has_body = (head.header(b"content-length") or b"0") != b"0" or head.header(b"transfer-encoding") is not None
+    return head.method == "DELETE" and not place.query and not has_body and is_marker(place.key)
+
+
+def is_marker(key: str) -> bool:
+    """Whether a key ends in a slash and is kept as it is but for that."""
+    return key.endswith("/") and stored_key(key) == key + MARK
 
 
 def names_keys(head: RequestHead, place: Place) -> bool:
