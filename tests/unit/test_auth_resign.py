@@ -67,6 +67,12 @@ def test_a_target_that_has_changed_is_signed() -> None:
     assert verify(list(given.fields), given.target) == KEY
 
 
+def test_a_path_may_be_sent_less_strictly_encoded_than_it_is_signed() -> None:
+    """As AWS takes it: what is signed is the strict percent-encoding of the key."""
+    given = signed_again(sign(), target=b"/bucket/%61%20key?uploads")
+    assert verify(given, b"/bucket/%61%20key?uploads") == KEY
+
+
 def test_the_body_stays_signed() -> None:
     given = signed_again(sign())
     forged = [(name, b"0" * 64 if name.lower() == b"x-amz-content-sha256" else value) for name, value in given]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 from hostmaker.auth.claim import Claim, claim_of_header, claim_of_query, stamp_of_date
 from hostmaker.auth.form import Form, SigningKey
@@ -89,8 +89,7 @@ class Resigner:
             raise _not_implemented("bodies whose chunks are signed one by one; sign the body as a whole, or not at all")
         claim, signature = claim_of_header(authorization, stamp)
         secret = self._secret(claim.access_key_id)
-        form = _form(asked, SigningKey.of(secret, claim.scope), claim)
-        _check(form.sign([value for _, value in asked.fields], stamp.encode("latin-1"), body_hash.encode()), signature)
+        _check_claim(asked, SigningKey.of(secret, claim.scope), claim, stamp, body_hash, signature)
         return Proof(claim.access_key_id, claim.region, stamp, body_hash)
 
     def _of_query(self, asked: RequestHead, query: str, now: float) -> Proof:
@@ -99,8 +98,7 @@ class Resigner:
         claim.check_time(stamp, now)
         stated = asked.header(b"x-amz-content-sha256")
         body_hash = UNSIGNED if stated is None else stated.decode("latin-1").strip()
-        form = _form(asked, SigningKey.of(secret, claim.scope), claim)
-        _check(form.sign([value for _, value in asked.fields], stamp.encode("latin-1"), body_hash.encode()), signature)
+        _check_claim(asked, SigningKey.of(secret, claim.scope), claim, stamp, body_hash, signature)
         return Proof(claim.access_key_id, claim.region, _stamp(now), body_hash)
 
     def _of_version_2(self, asked: RequestHead, query: str, now: float) -> Proof:
@@ -143,11 +141,19 @@ def signed(sent: RequestHead, proof: Proof, secret: str) -> RequestHead:
     return RequestHead(sent.method, target.encode("latin-1"), (*fields, *sorted(added)))
 
 
-def _form(asked: RequestHead, key: SigningKey, claim: Claim) -> Form:
+def _check_claim(asked: RequestHead, key: SigningKey, claim: Claim, stamp: str, body_hash: str, signature: str) -> None:
+    """Raise AuthError unless the signature holds for the path as it was sent, or in its strict percent-encoding."""
     if claim.service != S3:
         raise wrong_service(S3, is_query=True)
     path, _, query = asked.target.decode("latin-1").partition("?")
-    return Form(key, claim, asked.method, path, query, [name.lower() for name, _ in asked.fields])
+    names, values = [name.lower() for name, _ in asked.fields], [value for _, value in asked.fields]
+    strict = quote(unquote_to_bytes(path.encode("latin-1")), safe="/-_.~")
+    for each in dict.fromkeys((path, strict)):
+        form = Form(key, claim, asked.method, each, query, names)
+        ours = form.sign(values, stamp.encode("latin-1"), body_hash.encode())
+        if hmac.compare_digest(ours, signature.encode("latin-1", "replace")):
+            return
+    raise invalid(S3)
 
 
 def _check(ours: bytes, given: str) -> None:

@@ -11,6 +11,7 @@ from hostmaker.ports import RequestHead
 
 SOURCES = frozenset((b"x-amz-copy-source", b"x-amz-rename-source"))
 OWN_SIGN = "~"  # begins a continuation token that is percent-encoded once more
+UPLOADS = frozenset(("uploads", "uploadId"))
 MARKERS = frozenset(("marker", "start-after"))
 
 
@@ -66,7 +67,8 @@ def names_keys(head: RequestHead, place: Place) -> bool:
     if not place.key:
         has_bucket = bool(head.host_bucket) or place.before != "/"
         return has_bucket and head.method in ("GET", "POST")
-    return head.method == "POST" or (head.method == "GET" and "uploadId" in _names(place.query))
+    names = _names(place.query)
+    return "uploadId" in names if head.method == "GET" else head.method == "POST" and not names.isdisjoint(UPLOADS)
 
 
 def parameters(query: str) -> dict[str, str]:
