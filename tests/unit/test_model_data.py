@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import pickle
 import tarfile
 import threading
 import zipfile
@@ -169,6 +170,9 @@ def test_a_refused_archive_names_the_member(tmp_path: Path) -> None:
         (b"\x00" * 600, "it begins with the bytes 00 00 00 00 00 00 00 00"),
         (archive(model=b"x" * 9999)[:60], "not a whole .tar.gz"),
         (gzip.compress(b"no tar"), "not a whole .tar.gz"),
+        (gzip.compress(zipped()), "a gzip file, and its content is a zip archive, not a tar archive. Pack"),
+        (gzip.compress(pickle.dumps([1, 2])), "its content is a Python pickle"),
+        (gzip.compress(archive(model=b"x")), "its content is compressed with gzip"),
     ],
 )
 def test_what_is_no_tar_gz_is_named(tmp_path: Path, content: bytes, says: str) -> None:
