@@ -183,6 +183,61 @@ def test_metric_math_comes_back(call: Caller) -> None:
     assert not found.keys() & {"Period", "Dimensions", "Statistic", "Namespace"}
 
 
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [  # as public templates of alarms write them; every metric is 1.0 in every minute
+        ("SUM([FILL(m1,0),FILL(m2,0)])", 2.0),
+        ("IF(m1 > 0, m2 / m1 * 100, 0)", 100.0),
+        ("IF(FILL(m1, 0) > 0, (m1 + m2) / FILL(m1, 0), m1 + m2)", 2.0),
+        ("IF((m1+m2)>0, m2/(m1+m2), 0)", 0.5),
+        ("IF(m1 > 0 AND m2 == 1, 1, 0)", 1.0),
+        ("IF(m1 < m2, 1, 0)", 0.0),
+        ("FILL(m1, 0) + FILL(m2, 0)", 2.0),
+        ("FILL(m1, 0) / IF(FILL(m2, 0) > 0, FILL(m2, 0), 1) * 100", 100.0),
+        ("(m1/PERIOD(m1))/FILL(m2, REPEAT)", 1 / 60),
+        ("100*(m2/m1)", 100.0),
+        ("SUM(METRICS())/(1024*1024)", 2 / 1024**2),
+        ('SUM(METRICS("m1"))/SUM(METRICS("m"))*100', 50.0),
+        ("MAX([m1,m2])", 1.0),
+        ("AVG(METRICS())", 1.0),
+        ("RATE(m1) * 60 + m2", 1.0),
+        ("ABS(DIFF(m1))", 0.0),
+        ("1-(m2/(m1+m2))", 0.5),
+        ("m1 - RUNNING_SUM(m2) + RUNNING_SUM(m2)", 1.0),
+        ("IF(HOUR(m1) >= 0 && DAY(m1) <= 7, m1)", 1.0),
+        ("FIRST(SORT(METRICS(), AVG, DESC))", 1.0),
+        ("TIME_SERIES(5) * m1", 5.0),
+        ("DATAPOINT_COUNT(METRICS())", 2.0),
+    ],
+)
+def test_alarms_as_public_templates_have_them(call: Caller, expression: str, value: float) -> None:
+    queries = [{**each, "Expression": expression} if "Expression" in each else each for each in RATE["Metrics"]]  # type: ignore[attr-defined]
+    rule = {"Threshold": value, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "EvaluationPeriods": 1}
+    call("PutMetricAlarm", **{**RATE, **rule, "Metrics": queries})
+    call.engine.look()
+    found = call.one("rate")
+    assert found["StateValue"] == "ALARM"
+    assert json.loads(str(found["StateReasonData"]))["recentDatapoints"] == [pytest.approx(value)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("METRICS()", "an alarm watches a single time series"),
+        ("SUM(m1)", "Error in expression 'e': The result is a scalar"),
+        ("SEARCH('{N} x', 'Sum')", "Error in expression 'e': The function 'SEARCH' is not supported"),
+        ("ANOMALY_DETECTION_BAND(m1, 2)", "Error in expression 'e': The function 'ANOMALY_DETECTION_BAND'"),
+        ("EXP(m1)", "Error in expression 'e': Function 'EXP' not found"),
+        ("m3 * 2", "The id 'm3' is not among those of the request"),
+    ],
+)
+def test_expressions_that_no_alarm_can_watch(call: Caller, expression: str, why: str) -> None:
+    queries = [{**each, "Expression": expression} if "Expression" in each else each for each in RATE["Metrics"]]  # type: ignore[attr-defined]
+    with pytest.raises(ValidationError) as caught:
+        call("PutMetricAlarm", **{**RATE, "Metrics": queries})
+    assert why in str(caught.value)
+
+
 def test_an_alarm_goes_into_alarm_and_tells_why(call: Caller) -> None:
     call("PutMetricAlarm", **SIMPLE)
     call.engine.look()
