@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hostmaker.kit.files import lock_holder
+from hostmaker.kit.steps import finish
 from hostmaker.telemetry.rings import Counter
 from hostmaker.telemetry.series import SeriesStore
 from hostmaker.telemetry.tally import Target
@@ -87,6 +88,6 @@ def test_killed_writers_and_readers_lose_nothing_and_count_nothing_twice(tmp_pat
             assert sum(bucket.summary.total for bucket in found) == value * found[0].summary.count
             # A writer may have appended more after its last word, and said no more of it: at most 64 in each life.
             assert said <= found[0].summary.count < said + 3 * 64
-    totals = {each.name: summary.count for each, summary in series.totals()}
+    totals = {each.name: summary.count for each, summary in finish(series.totals("AWS/SageMaker"))}
     assert totals["Invocations"] == found[0].summary.count
     assert list(rings.iterdir()) == []

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from hostmaker.kit.ring import FAILED, TIMED, RingWriter
+from hostmaker.kit.steps import finish
 from hostmaker.telemetry.prometheus import prometheus_text
 from hostmaker.telemetry.publish import Serving
 from hostmaker.telemetry.rings import Counter
@@ -37,7 +38,9 @@ def counted(folder: Path, *latencies: int) -> SeriesStore:
 
 
 def test_counters_and_histograms_tell_everything_since_the_beginning(tmp_path: Path) -> None:
-    found = samples(prometheus_text(counted(tmp_path, 700, 4000, 200_000).totals(), [], lambda each: []))
+    found = samples(
+        prometheus_text(finish(counted(tmp_path, 700, 4000, 200_000).totals("AWS/SageMaker")), [], lambda each: [])
+    )
     assert found[f"hostmaker_invocations_total{{{OF}}}"] == 4
     errors = {
         name: found[f'hostmaker_invocation_errors_total{{{OF},class="{name}"}}'] for name in ("4xx", "5xx", "model")
@@ -51,7 +54,7 @@ def test_counters_and_histograms_tell_everything_since_the_beginning(tmp_path: P
 
 
 def test_each_metric_has_one_head_before_its_samples(tmp_path: Path) -> None:
-    page = prometheus_text(counted(tmp_path, 1).totals(), [SERVING], lambda each: [1])
+    page = prometheus_text(finish(counted(tmp_path, 1).totals("AWS/SageMaker")), [SERVING], lambda each: [1])
     assert page.endswith("\n")
     blocks = [block.splitlines() for block in page.split("# HELP ")[1:]]
     names = [lines[0].split()[0] for lines in blocks]
@@ -71,7 +74,7 @@ def test_gauges_are_of_now_and_labels_are_escaped() -> None:
 
 def test_counters_do_not_go_back_over_a_restart(tmp_path: Path) -> None:
     series = counted(tmp_path, 700, 4000)
-    before = prometheus_text(series.totals(), [], lambda each: [])
+    before = prometheus_text(finish(series.totals("AWS/SageMaker")), [], lambda each: [])
     series.close()
     again = SeriesStore(tmp_path / "m.db", lambda: T0)
-    assert prometheus_text(again.totals(), [], lambda each: []) == before
+    assert prometheus_text(finish(again.totals("AWS/SageMaker")), [], lambda each: []) == before

@@ -12,6 +12,7 @@ import pytest
 from hostmaker.domain.metric import Series, Summary
 from hostmaker.kit.files import lock_holder
 from hostmaker.kit.ring import BROKE_OFF, EXPLAINED, FAILED, STREAMED, TIMED, UNROUTED, RingWriter
+from hostmaker.kit.steps import finish
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.publish import Publisher, Serving
 from hostmaker.telemetry.rings import Counter
@@ -61,7 +62,7 @@ class House:
         return (sum(each.summary.total for each in found), sum(each.summary.count for each in found)) if found else None
 
     def ever(self, metric: str) -> float:
-        return dict(self.series.totals()).get(TARGET.both(metric)[-1], Summary(0, 0, 0, 0)).total
+        return dict(finish(self.series.totals("AWS/SageMaker"))).get(TARGET.both(metric)[-1], Summary(0, 0, 0, 0)).total
 
 
 @pytest.fixture

@@ -182,7 +182,8 @@ def test_totals_outlive_retention_and_are_not_in_buckets(store: SeriesStore, clo
     assert store.buckets(ONE, 0, T0 + 60, 60) == []
     store.commit()
     swept(store, clock, T0 + 400 * DAY_S)
-    ((series, summary),) = store.totals()
+    ((series, summary),) = finish(store.totals("Mine"))
+    assert finish(store.totals("AWS/SageMaker")) == []
     assert (series, summary.count, summary.total) == (ONE, 3, 7)
 
 

@@ -12,6 +12,7 @@ from hostmaker.domain.alarm import AlarmKey, StateChange
 from hostmaker.domain.endpoint import Endpoint
 from hostmaker.domain.messages import NodeUsage
 from hostmaker.domain.metric import Datum, Series
+from hostmaker.kit.aside import Aside
 from hostmaker.kit.clock import PlatformClock
 from hostmaker.kit.files import lock_holder
 from hostmaker.kit.json_value import Json
@@ -29,6 +30,7 @@ from hostmaker.telemetry.publish import InService, Publisher, Serving, serving
 from hostmaker.telemetry.recent import recent
 from hostmaker.telemetry.rings import Counter
 from hostmaker.telemetry.series import SeriesStore
+from hostmaker.telemetry.tally import NAMESPACE
 from hostmaker.telemetry.usage import usage_data
 
 log = logging.getLogger("hostmaker.telemetry")
@@ -63,6 +65,7 @@ class Telemetry:
         self._in_service = InService(endpoints)
         self._outstanding = outstanding
         self._due = asyncio.Event()
+        self._aside = Aside()
         self._turns, self._alarm_turns = turns, Turns()  # requests never keep alarms waiting
         self._series = SeriesStore(data_dir / "metrics.db", clock.seconds)
         self._counter = Counter(rings, self._series, lambda name: lock_holder(rings / name) is not None, clock.seconds)
@@ -91,9 +94,14 @@ class Telemetry:
         self._series.put(data)
         self.alarms.data_arrived({datum.series for datum in data})
 
-    def prometheus(self) -> str:
-        """Give the page for Prometheus."""
-        return prometheus_text(self._series.totals(), self._in_service(), self._concurrent)
+    async def prometheus(self) -> str:
+        """Return the page for Prometheus."""
+        totals = await self._turns.finish(self._series.totals(NAMESPACE))
+        served = self._in_service()
+        counts = {each: self._concurrent(each) for each in served}
+        return await self._aside.call(
+            100 * (len(totals) + len(served)), prometheus_text, totals, served, counts.__getitem__
+        )
 
     def traffic(self, endpoint: Endpoint) -> list[dict[str, Json]]:
         """Give what an endpoint's callers have seen in the last real seconds, by variant and config."""

@@ -6,7 +6,7 @@ import inspect
 import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from starlette.applications import Starlette
@@ -39,12 +39,16 @@ METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
 Handlers = Mapping[tuple[str, str], Handler]
 
 
+async def _no_page() -> str:
+    return ""
+
+
 def management_app(
     services: Services,
     others: Handlers,
     default_region: str,
     instance_types: frozenset[str] = frozenset(),
-    prometheus: Callable[[], str] = str,
+    prometheus: Callable[[], Awaitable[str]] = _no_page,
     pages: Sequence[Route] = (),
 ) -> Starlette:
     """Give the application; `others` are the operations of further services, by service and operation.
@@ -68,7 +72,7 @@ def management_app(
         return JSONResponse({"endpoints": shown, "node": node_status(node)})
 
     async def metrics(request: Request) -> Response:
-        return Response(prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await prometheus(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return Starlette(
         routes=[
@@ -79,7 +83,7 @@ def management_app(
             *pages,
             Route("/{path:path}", manage, methods=METHODS),
         ],
-        exception_handlers={StoreUnavailableError: _store_is_away},
+        exception_handlers={StoreUnavailableError: _store_is_away, BusyError: _is_busy},
     )
 
 
@@ -87,6 +91,11 @@ async def _store_is_away(request: Request, error: Exception) -> Response:
     """Answer for one of our own pages that needs what cannot be read or written now."""
     log.error("%s: %s", request.url.path, error)
     return JSONResponse({"error": str(error)}, status_code=503)
+
+
+async def _is_busy(request: Request, error: Exception) -> Response:
+    """Answer for one of our own pages that takes long while many others do."""
+    return JSONResponse({"error": f"{error}; try again"}, status_code=503)
 
 
 def operations(services: Services) -> dict[tuple[str, str], Handler]:

@@ -13,6 +13,7 @@ from hostmaker.ports import EventStore, StoreUnavailableError
 
 log = logging.getLogger("hostmaker.control")
 AT_ONCE = 200  # events
+MAX_LISTENERS = 200  # each looks itself when something has happened
 QUIET_S = 15.0  # after which a listener is told that the line is alive
 RETRY_S = 1.0
 
@@ -23,6 +24,7 @@ class EventFeed:
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self._changed = asyncio.Event()
+        self.listeners = 0
 
     def noticed(self) -> None:
         """Have everyone look."""
@@ -33,6 +35,16 @@ class EventFeed:
         self, after: int, region: str | None = None, endpoint: str | None = None, quiet_s: float = QUIET_S
     ) -> AsyncIterator[EndpointEvent | None]:
         """Give events with numbers above `after`, for ever, as they come; None when nothing has come for `quiet_s`."""
+        self.listeners += 1
+        try:
+            async for event in self._follow(after, region, endpoint, quiet_s):
+                yield event
+        finally:
+            self.listeners -= 1
+
+    async def _follow(
+        self, after: int, region: str | None, endpoint: str | None, quiet_s: float
+    ) -> AsyncIterator[EndpointEvent | None]:
         while True:
             changed = self._changed
             newest = self._store.event_numbers()[1]

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from hostmaker.control.event_feed import EventFeed
+from hostmaker.control.event_feed import MAX_LISTENERS, EventFeed
 from hostmaker.control.events import document
 from hostmaker.domain.event import EndpointEvent
 
@@ -31,6 +31,8 @@ def event_routes(feed: EventFeed, account: str) -> list[Route]:
             after, region, endpoint, is_followed = _asked(request)
         except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
+        if is_followed and feed.listeners >= MAX_LISTENERS:
+            return JSONResponse({"error": f"{feed.listeners} listen already; try again later"}, status_code=503)
         if is_followed:
             after = feed.event_numbers()[1] if after is None else after
             stream = _stream(feed, after, region, endpoint, account)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hostmaker.domain.metric import Bucket, Datum, Series, Summary
 from hostmaker.kit.database import is_disk_error, migrate, named_queries
-from hostmaker.kit.steps import Steps
+from hostmaker.kit.steps import Steps, collect
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.cell import Cell, dump_histogram, load_histogram, merge_histograms, merged
 from hostmaker.telemetry.retention import FORGOTTEN_AFTER_S, Roll, rolls_of
@@ -244,23 +244,24 @@ class SeriesStore:
             and all(_has(series, *wanted) for wanted in dimensions)
         )
 
-    def totals(self, since: float = 0.0) -> list[tuple[Series, Summary]]:
-        """Give all that was ever put `for_ever` into the series that had a value after `since`, sorted."""
-        found = []
-        with translated():
-            for series, entry in sorted(self._entries.items()):
-                if entry.last + LAST_TO_S <= since:
-                    continue
-                cell = Cell()
-                if entry.ident is not None:
-                    for row in self.db.execute(self._sql["totals"], (entry.ident,)):
-                        cell.add(_summary(*row))
-                for place, fresh in entry.fresh.items():
-                    if place.period == FOR_EVER:
-                        cell.add(fresh.summary())
-                if cell.count:
-                    found.append((series, cell.summary()))
-        return found
+    def totals(self, namespace: str) -> Steps[list[tuple[Series, Summary]]]:
+        """Return all that was ever put `for_ever` into the series of a namespace, sorted."""
+        of_it = sorted(
+            (pair for pair in self._entries.items() if pair[0].namespace == namespace), key=lambda pair: pair[0]
+        )
+        found = yield from collect(((series, self._total(entry)) for series, entry in of_it), 20)
+        return [(series, summary) for series, summary in found if summary.count]
+
+    def _total(self, entry: Entry) -> Summary:
+        cell = Cell()
+        if entry.ident is not None:
+            with translated():
+                for row in self.db.execute(self._sql["totals"], (entry.ident,)):
+                    cell.add(_summary(*row))
+        for place, fresh in entry.fresh.items():
+            if place.period == FOR_EVER:
+                cell.add(fresh.summary())
+        return cell.summary()
 
     # Retention
 
