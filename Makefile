@@ -15,7 +15,7 @@ help:
 	@echo "make check   formatting, lint, types, layers"
 	@echo "make test    make check, then all tests"
 	@echo "make compat  the SageMaker SDK, mlflow, the AWS CLI, old and new boto3, each in an environment of its own"
-	@echo "make bench   measure the gateway, the way to the first prediction, a rollback, a simulated day, explanations"
+	@echo "make bench   measure the gateway, the way to the first prediction, a rollback, pauses of control, a simulated day, explanations"
 	@echo "make soak    crash points by the hundred thousand, real processes killed under load (up to three hours)"
 	@echo "make clean   remove what the above have made, the data directory apart"
 
@@ -45,6 +45,7 @@ bench: $(SET_UP)
 	$(BIN)/python -m benches.first_prediction
 	$(BIN)/python -m benches.forked_start
 	$(BIN)/python -m benches.rollback_latency --rollbacks 6
+	$(BIN)/python -m benches.control_pauses
 	$(BIN)/python -m benches.simulated_day
 	$(BIN)/python -m benches.explanations
 	$(BIN)/python -m benches.explainer

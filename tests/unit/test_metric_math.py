@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostmaker.kit.steps import finish
@@ -316,6 +316,7 @@ texts = st.recursive(
 rows = st.lists(st.tuples(values, values), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(texts, rows)
 def test_every_result_is_a_number_or_missing(text: str, rows: list[tuple[float | None, float | None]]) -> None:
     series = {"m1": [row[0] for row in rows], "m2": [row[1] for row in rows]}

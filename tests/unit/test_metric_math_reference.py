@@ -202,7 +202,7 @@ TREES = larger(st.recursive(IDS, larger, max_leaves=6))
 COLUMNS = st.lists(st.one_of(st.none(), st.integers(-20, 20).map(float)), min_size=LENGTH, max_size=LENGTH)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(TREES, st.tuples(COLUMNS, COLUMNS, COLUMNS))
 def test_every_expression_returns_what_a_naive_reading_returns(tree: Tree, columns: tuple[Any, ...]) -> None:
     series = dict(zip(("m1", "m2", "m3"), columns, strict=True))

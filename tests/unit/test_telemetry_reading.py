@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostmaker.domain.metric import Datum, Series, Summary, of_value
@@ -16,6 +16,7 @@ ONE = Series("r", "n", "m")
 AGES = st.one_of(st.integers(-3600, 5 * 3600), st.integers(0, 70 * DAY_S))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(AGES, st.sampled_from([1, 60]), st.sampled_from(["None", "Count"])), max_size=30),
     AGES,

@@ -14,7 +14,7 @@ USAGE = NodeUsage(T0, (InstanceUsage("r", "e", "v", 150.0, 20.0, 1.5), InstanceU
 def test_a_minute_has_a_value_for_each_instance() -> None:
     store = SeriesStore(None, lambda: float(T0))
     store.put(usage_data(USAGE))
-    found = store.find("r", "/aws/sagemaker/Endpoints")
+    found = sorted(store.find("r", "/aws/sagemaker/Endpoints"))
     assert [series.name for series in found] == ["CPUUtilization", "DiskUtilization", "MemoryUtilization"]
     assert {series.dimensions for series in found} == {(("EndpointName", "e"), ("VariantName", "v"))}
     (bucket,) = store.buckets(found[0], T0, T0 + 60, 60)

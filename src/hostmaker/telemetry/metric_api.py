@@ -5,13 +5,14 @@ Source: CloudWatch API reference, pages PutMetricData, GetMetricStatistics, GetM
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import cast
 
 from hostmaker.domain.metric import Datum, Series
 from hostmaker.kit.json_value import Json
-from hostmaker.kit.steps import Steps, finish
+from hostmaker.kit.steps import PIECE, Steps, finish
 from hostmaker.ports import CallContext, Handler, Output
 from hostmaker.telemetry.errors import InvalidParameterValue
 from hostmaker.telemetry.metric_data import get_metric_data
@@ -72,20 +73,27 @@ class MetricOperations:
         """GetMetricData."""
         return self._run(get_metric_data(self._series, ctx.region, self._account, request, self._now()))
 
-    def list_metrics(self, ctx: CallContext, request: dict[str, Json]) -> dict[str, object]:
+    def list_metrics(self, ctx: CallContext, request: dict[str, Json]) -> Output | Awaitable[Output]:
         """ListMetrics: those with data in the last two weeks, or three hours."""
         self._check_owner(request)
+        return self._run(self._listed(ctx.region, request))
+
+    def _listed(self, region: str, request: Mapping[str, Json]) -> Steps[dict[str, object]]:
+        last = read_token(request, str, 3)
         found = self._series.find(
-            ctx.region,
+            region,
             cast(str | None, request.get("Namespace")),
             cast(str | None, request.get("MetricName")),
             _filters(request),
             self._now() - (RECENT_S if "RecentlyActive" in request else ACTIVE_S),
         )
-        last = read_token(request, str, 3)
-        rest = [series for series in sorted(found, key=_place) if last is None or _place(series) > last]
-        page, more = rest[:MOST_LISTED], rest[MOST_LISTED:]
-        token = write_token(request, _place(page[-1])) if more else None
+        ahead = ((place, series) for series in found if (place := _place(series)) and (last is None or place > last))
+        first: list[tuple[tuple[str, ...], Series]] = []
+        while piece := list(itertools.islice(ahead, PIECE)):
+            first = heapq.nsmallest(MOST_LISTED + 1, [*first, *piece])
+            yield
+        page = [series for _, series in first[:MOST_LISTED]]
+        token = write_token(request, first[MOST_LISTED - 1][0]) if len(first) > MOST_LISTED else None
         return {"Metrics": [_told(series) for series in page], "NextToken": token}
 
     def _check_owner(self, request: Mapping[str, Json]) -> None:

@@ -10,7 +10,7 @@ from typing import NotRequired, TypedDict, cast
 
 from hostmaker.domain.metric import Series, Summary, statistic
 from hostmaker.kit.json_value import Json
-from hostmaker.kit.steps import Steps
+from hostmaker.kit.steps import Steps, collect
 from hostmaker.telemetry.errors import InvalidParameterCombination, InvalidParameterValue
 from hostmaker.telemetry.metric_reading import read_periods
 from hostmaker.telemetry.metric_terms import (
@@ -60,11 +60,12 @@ def get_metric_statistics(
     found = yield from read_periods(
         reader, series, span, period_s, now, histograms=bool(extended), unit=asked.get("Unit"), by_unit=True
     )
-    datapoints = [
+    points = (
         {"Timestamp": at, "Unit": unit, **told}
         for (at, unit), summary in found.items()
         if is_shown(at, period_s, now) and (told := _statistics(summary, names, extended))
-    ]
+    )
+    datapoints = yield from collect(points, 20 * (1 + len(extended)))
     return {"Label": series.name, "Datapoints": datapoints}
 
 

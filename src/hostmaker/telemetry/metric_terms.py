@@ -34,8 +34,8 @@ class SeriesReader(Protocol):
         name: str | None = None,
         dimensions: Sequence[tuple[str, str | None]] = (),
         since: float = 0.0,
-    ) -> list[Series]:
-        """Give the series with values after `since`, sorted; they have `dimensions` among others (None: any value)."""
+    ) -> Iterable[Series]:
+        """Return the series with values after `since`; they have `dimensions` among others (None: any value)."""
         ...
 
 

@@ -231,12 +231,14 @@ class SeriesStore:
         name: str | None = None,
         dimensions: Sequence[tuple[str, str | None]] = (),
         since: float = 0.0,
-    ) -> list[Series]:
-        """Give the series that had a value after `since`, sorted. `dimensions`: those they must have, among others;
-        a value of None is any."""
-        return sorted(
+    ) -> Iterator[Series]:
+        """Return the series that had a value after `since`, in no order, as far as they are asked for.
+
+        `dimensions`: those they must have, among others; a value of None is any.
+        """
+        return (
             series
-            for series, entry in self._entries.items()
+            for series, entry in list(self._entries.items())
             if series.region == region
             and entry.last + LAST_TO_S > since
             and namespace in (None, series.namespace)
