@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hostmaker.gateway.budget import Budget
-from hostmaker.gateway.framing import MAX_FRAMING, credit_left
+from hostmaker.gateway.framing import MAX_FRAMING, framing_after
 from hostmaker.gateway.giving_way import Holder, address_of, giving_way
 from hostmaker.gateway.pace import Pace
 from hostmaker.gateway.pieces import SMALL, Kept, joined, taken, whole
@@ -20,28 +20,28 @@ READ = 256_000
 
 
 @given(st.lists(st.integers(1, READ), max_size=200))
-def test_framing_without_a_body_ends_at_its_bound(reads: list[int]) -> None:
-    credit, came = MAX_FRAMING, 0
+def test_framing_without_a_body_is_what_came(reads: list[int]) -> None:
+    framing = 0
     for number in reads:
-        credit, came = credit_left(credit, number, 0), came + number
-        assert (credit < 0) == (came > MAX_FRAMING)
+        framing = framing_after(framing, number, 0)
+    assert framing == sum(reads)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 8192])
 def test_a_body_of_small_chunks_is_taken(size: int) -> None:
     chunk = len(f"{size:x}") + 4 + size
-    credit = MAX_FRAMING
+    framing = 0
     for _ in range(100):
-        credit = credit_left(credit, READ // chunk * chunk, READ // chunk * size)
-        assert credit == MAX_FRAMING
+        framing = framing_after(framing, READ // chunk * chunk, READ // chunk * size)
+        assert framing == 0
 
 
-@given(st.lists(st.tuples(st.integers(0, READ), st.integers(0, READ)), max_size=100))
-def test_a_body_never_buys_more_than_the_bound(reads: list[tuple[int, int]]) -> None:
-    credit = MAX_FRAMING
-    for framing, body in reads:
-        credit = credit_left(credit, framing + body, body)
-        assert credit <= MAX_FRAMING
+@given(st.lists(st.tuples(st.integers(0, READ), st.integers(0, READ)), max_size=100), st.integers(1, READ))
+def test_a_body_buys_nothing_for_later(reads: list[tuple[int, int]], further: int) -> None:
+    framing = 0
+    for other, body in reads:
+        framing = framing_after(framing, other + body, body)
+    assert framing_after(framing, MAX_FRAMING + further, 0) > MAX_FRAMING
 
 
 # Bodies

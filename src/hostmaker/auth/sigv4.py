@@ -156,7 +156,9 @@ class SigV4Verification:
         """
         stated = self._stated()
         if stated is not None:
-            self._check(stated)
+            form = self._form
+            if not hmac.compare_digest(form.sign(self._values, self._stamp, stated), self._signature):
+                raise invalid(form.claim.service)
             self._is_checked = True
         return self._is_checked
 
@@ -169,15 +171,12 @@ class SigV4Verification:
 
     def finish(self) -> Identity:
         """Say who calls; raises AuthError when the signature is another than ours."""
-        body_hash = self._body_hash()
-        if not self._is_checked:
-            self._check(body_hash)
-        return self._form.identity
-
-    def _check(self, body_hash: bytes) -> None:
-        form = self._form
-        if not hmac.compare_digest(form.sign(self._values, self._stamp, body_hash), self._signature):
+        form, body_hash = self._form, self._body_hash()
+        if not self._is_checked and not hmac.compare_digest(
+            form.sign(self._values, self._stamp, body_hash), self._signature
+        ):
             raise invalid(form.claim.service)
+        return form.identity
 
     def _stated(self) -> bytes | None:
         """Return what the head says of the body, None where it says nothing."""
@@ -189,7 +188,10 @@ class SigV4Verification:
 
     def _body_hash(self) -> bytes:
         """Return what stands for the body in the signed text; a client of S3 may say that it has not signed it."""
-        stated, service = self._stated(), self._form.claim.service
+        form = self._form
+        if form.hash_at < 0 and form.claim.expires_s is None:
+            return EMPTY_SHA256 if self._body is None else self._body.hexdigest().encode()
+        stated, service = self._stated(), form.claim.service
         if stated == UNSIGNED and service == S3:
             return UNSIGNED
         body = EMPTY_SHA256 if self._body is None else self._body.hexdigest().encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from hostmaker.domain.errors import ApiError, ServiceUnavailable, ValidationError
@@ -24,6 +23,12 @@ class Parser(Protocol):
     def get_http_version(self) -> str: ...
     def should_keep_alive(self) -> bool: ...
     def should_upgrade(self) -> bool: ...
+
+
+class Asker(Protocol):
+    """Who wants room for a body."""
+
+    def make_room(self, request: Request, number: int) -> bool: ...
 
 
 def examine(request: Request, parser: Parser, shared: Shared, most_bytes: int) -> Refusal | None:
@@ -105,16 +110,16 @@ def is_proven(request: Request, shared: Shared) -> bool:
         return False
 
 
-def take_body(request: Request, part: bytes, shared: Shared, make_room: Callable[[Request, int], bool]) -> bool:
+def take_body(request: Request, part: bytes, shared: Shared, asker: Asker) -> bool:
     """Keep the next bytes of a body; False when the request has become one that is refused.
 
-    `make_room` counts so many bytes when there is room for them only if others give way.
+    `asker` is asked when there is room for them only if others give way.
     """
     number = len(part)
     request.size += number
     if request.size > request.route.most_body:
         request.error = oversize(request)
-    elif not shared.bodies.take(number) and not make_room(request, number):
+    elif not shared.bodies.take(number) and not asker.make_room(request, number):
         request.error = no_room()
     if request.error is not None:
         request.body = None

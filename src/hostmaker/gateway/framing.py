@@ -1,7 +1,7 @@
 """What may arrive of a message besides its body: chunk sizes, extensions, trailers, empty lines, interim answers.
 
 llhttp takes them without end, and httptools joins the pieces of a trailer anew with each read. So they are counted as
-they arrive, against a credit that each byte of the body fills up a little.
+they arrive, and each byte of the body pays for some of them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ MAX_FRAMING = 64 * 1024  # bytes without a byte of the body
 PER_BODY_BYTE = 16  # a chunk of one byte takes five more; the rest is for extensions
 
 
-def credit_left(credit: int, arrived: int, body: int) -> int:
-    """Return what is left of a credit when `arrived` bytes have come, `body` of them of the body.
+def framing_after(framing: int, arrived: int, body: int) -> int:
+    """Return the bytes of framing not paid for yet when `arrived` more bytes have come, `body` of them of the body.
 
-    A message begins with MAX_FRAMING. Below zero: it has more framing than any reader should take.
+    Above MAX_FRAMING, a message has more than any reader should take.
     """
-    return min(MAX_FRAMING, credit + PER_BODY_BYTE * body - (arrived - body))
+    return max(0, framing + arrived - body - PER_BODY_BYTE * body)

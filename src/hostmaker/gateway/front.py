@@ -11,7 +11,7 @@ import httptools
 
 from hostmaker.domain.errors import ApiError
 from hostmaker.gateway import admission, answers
-from hostmaker.gateway.framing import MAX_FRAMING, credit_left
+from hostmaker.gateway.framing import MAX_FRAMING, framing_after
 from hostmaker.gateway.giving_way import Holder, address_of
 from hostmaker.gateway.heads import MOST_FIELDS, shape_of
 from hostmaker.gateway.line import QUEUE, STORE, Line, Phase
@@ -42,7 +42,7 @@ class Front(asyncio.Protocol):
     """One connection. `is_private`: the caller is one of us, nothing is verified."""
 
     __slots__ = (
-        "_body_bytes", "_chunk", "_credit", "_current", "_discarded", "_first_chunk", "_head_bytes", "_in_head",
+        "_body_bytes", "_chunk", "_current", "_discarded", "_first_chunk", "_framing", "_head_bytes", "_in_head",
         "_line", "_names", "_parser", "_parts", "_raw", "_routes", "_shape", "_shared", "_turns", "is_private",
         "on_body",
     )  # fmt: skip
@@ -62,8 +62,7 @@ class Front(asyncio.Protocol):
         self._names: list[bytes] = []
         self._shape = shape_of(())
         self._in_head = False
-        self._chunk = self._first_chunk = self._head_bytes = self._discarded = self._body_bytes = 0
-        self._credit = MAX_FRAMING
+        self._chunk = self._first_chunk = self._head_bytes = self._discarded = self._body_bytes = self._framing = 0
 
     # asyncio
 
@@ -96,11 +95,8 @@ class Front(asyncio.Protocol):
             self._discard(len(data))
             return
         self._chunk = len(data)
-        self._body_bytes = 0
-        going_on = self._current  # its head was complete before, unless we are in it
-        if self._in_head or going_on is None:
+        if self._in_head:
             self._head_bytes += len(data)
-            going_on = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -114,31 +110,34 @@ class Front(asyncio.Protocol):
             self._refuse(400, f"The request is not valid HTTP/1.1: {error}".encode())
         else:
             if self._parts:
-                self._take_body()
-            if self._current is not None or self._head_bytes or self._line.phase is Phase.IDLE:
-                self._came_in_part(going_on)
+                self._body_bytes = self._take_body()
+            phase = self._line.phase
+            if self._current is not None or phase is Phase.IDLE or phase is Phase.HEAD:
+                self._came_in_part()
 
-    def _came_in_part(self, going_on: Request | None) -> None:
-        """A request is under way, or (a line end, a piece of a method) about to be.
-
-        All that came in this read belongs to `going_on`, if that is not through yet.
-        """
+    def _came_in_part(self) -> None:
+        """A request is under way, or (a line end, a piece of a method) about to be."""
         line, request = self._line, self._current
         in_body = request is not None and not self._in_head
-        if in_body and request is going_on:
-            self._credit = credit_left(self._credit, self._chunk, self._body_bytes)
+        if request is not None and in_body:
+            if request.came_at:
+                self._framing = framing_after(self._framing, self._chunk, self._body_bytes)
+            else:  # its head ended in this read, or one that was taken for another
+                self._framing = 0
+                request.came_at = line.steady()
+                line.sending.restart(request.came_at)
+        elif request is None and line.phase is Phase.HEAD:  # else a request may have ended in this read
+            self._head_bytes += self._chunk
         if self._head_bytes > admission.MOST_HEAD_BYTES:
             self._refuse(431, b"The head of a request can have 64 KiB.")
-        elif self._credit < 0:
+        elif self._framing > MAX_FRAMING:
             self._refuse(400, b"The body of a request can have 64 KiB of chunk extensions and trailers.")
         elif line.phase is Phase.IDLE or (line.phase is Phase.HEAD and in_body):
             line.enter(Phase.BODY if in_body else Phase.HEAD)
         elif line.phase is Phase.ANSWER and self._body_bytes:
             line.since = line.steady()
-        if request is not None and in_body and not request.came_at:
-            request.came_at = line.steady()
-            line.sending.restart(request.came_at)
         line.sending.moved += self._body_bytes
+        self._body_bytes = 0
 
     def pause_writing(self) -> None:
         self._line.waits_for_drain = True
@@ -171,12 +170,11 @@ class Front(asyncio.Protocol):
         request, shared, parser = self._current, self._shared, self._parser
         if request is None:
             return
-        self._credit = MAX_FRAMING
         names = request.raw[::2]
-        if len(names) > MOST_FIELDS:
-            self._refuse(431, b"A request can have %d headers." % MOST_FIELDS)
-            return
         if names != self._names:  # else they are those of the request before
+            if len(names) > MOST_FIELDS:
+                self._refuse(431, b"A request can have %d headers." % MOST_FIELDS)
+                return
             self._names, self._shape = names, shape_of(tuple(names))
         request.shape = self._shape
         refusal = admission.examine(request, parser, shared, self._first_chunk + self._head_bytes)
@@ -200,22 +198,24 @@ class Front(asyncio.Protocol):
                 self._line.write(answers.CONTINUE)
             self._line.sending.restart(self._line.steady())
 
-    def _take_body(self) -> None:
-        """Take what has come of the body in this read."""
-        if len(self._parts) > MANY:
+    def _take_body(self) -> int:
+        """Take what has come of the body in this read; return how many bytes that are."""
+        parts, request = self._parts, self._current
+        number = len(parts)
+        if number > MANY:
             self._line.rest()
-        part, request = taken(self._parts), self._current
+        part = parts.pop() if number == 1 else taken(parts)
         if request is None or self._line.is_deaf:
-            return
-        self._body_bytes += len(part)
+            return 0
         if request.route.kind is Kind.STORE:
             self._pass_on(request, part)
-        elif request.error is None and admission.take_body(request, part, self._shared, self._make_room):
+        elif request.error is None and admission.take_body(request, part, self._shared, self):
             self._turns.held += len(part)
         else:  # read on for a while, so that the client sees the answer rather than a reset
             self._discarded += len(part)
             if self._discarded > MOST_DISCARDED:
                 self._answer_early(request)
+        return len(part)
 
     def _pass_on(self, request: Request, part: bytes) -> None:
         if request is not self._turns.serving:
@@ -335,7 +335,8 @@ class Front(asyncio.Protocol):
 
     # Room for others
 
-    def _make_room(self, request: Request, number: int) -> bool:
+    def make_room(self, request: Request, number: int) -> bool:
+        """Count so many bytes of a body if others give way."""
         now = self._line.steady()
         asker = Holder(self._line.address, request.held + number, now - (request.came_at or now), request.is_proven)
         return self._shared.make_room(number, asker, besides=self)

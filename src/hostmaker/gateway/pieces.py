@@ -37,6 +37,6 @@ def taken(parts: list[bytes]) -> bytes:
 
     Parsers call its `append` for each: a chunk of two bytes then costs little more than a place in the list.
     """
-    part = parts[0] if len(parts) == 1 else b"".join(parts)
+    part = b"".join(parts)
     parts.clear()
     return part

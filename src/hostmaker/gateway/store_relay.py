@@ -12,7 +12,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from hostmaker.gateway.framing import MAX_FRAMING, credit_left
+from hostmaker.gateway.framing import MAX_FRAMING, framing_after
 
 WRITE_BUFFER = 256 * 1024
 CONNECT_LIMIT_S = 5.0
@@ -61,7 +61,7 @@ class StoreRelay(asyncio.Protocol):
         self._has_sent = self._is_sent = False  # bytes of the body; all of it
         self._is_touched = self._has_head = self._has_length = self._says_close = self._is_spoilt = False
         self._is_through = False
-        self._credit, self._came = MAX_FRAMING, 0
+        self._framing = self._came = 0
 
     def is_usable(self) -> bool:
         """Tell whether another request may follow on this connection."""
@@ -186,8 +186,8 @@ class StoreRelay(asyncio.Protocol):
         if self._is_spoilt:  # where one answer ends and the other begins cannot be told: neither goes on
             self._fail("it sent more than an answer")
             return
-        self._credit = credit_left(self._credit, len(data), self._came)
-        if self._credit < 0 and not self._is_through:
+        self._framing = framing_after(self._framing, len(data), self._came)
+        if self._framing > MAX_FRAMING and not self._is_through:
             self._fail("the head, or the trailers, of its answer have more than 64 KiB")
             return
         asker.store_bytes(data)

@@ -14,7 +14,7 @@ import httptools
 
 from hostmaker.gateway.exchange import AnswerLimits, Exchange, fail
 from hostmaker.gateway.failure import Failure
-from hostmaker.gateway.framing import MAX_FRAMING, credit_left
+from hostmaker.gateway.framing import MAX_FRAMING, framing_after
 from hostmaker.gateway.outbox import Outbox
 from hostmaker.gateway.pieces import MANY, Kept, joined, taken, whole
 
@@ -100,7 +100,7 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "body", "came", "counted", "credit", "exchange", "fields", "is_paused", "is_reused", "is_spoilt", "keeps_alive",
+        "body", "counted", "exchange", "fields", "framing", "is_paused", "is_reused", "is_spoilt", "keeps_alive",
         "loop", "on_body", "parser", "parts", "peer", "rested_at", "size", "stage", "status", "streaming", "transport",
         "trouble", "unread",
     )  # fmt: skip
@@ -116,10 +116,9 @@ class UpstreamConnection(asyncio.Protocol):
         self.stage = SENT
         self.is_paused = self.is_spoilt = self.keeps_alive = self.streaming = False
         self.rested_at = 0.0
-        self.status = self.size = self.counted = self.unread = self.came = 0
+        self.status = self.size = self.counted = self.unread = self.framing = 0
         self.fields: list[bytes] = []  # names and values in turn
         self.body: Kept = None
-        self.credit = MAX_FRAMING
         self.trouble: Failure | None = None
 
     # Use
@@ -132,8 +131,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.is_reused = is_reused
         self.stage = SENT
         self.body = None
-        self.size = self.counted = self.unread = 0
-        self.credit = MAX_FRAMING
+        self.size = self.counted = self.unread = self.framing = 0
         self.streaming = False
         if len(exchange.body) < WRITE_TOGETHER:
             self.peer.outbox.put(self.transport, exchange.head + exchange.body)
@@ -237,7 +235,6 @@ class UpstreamConnection(asyncio.Protocol):
             return
         if self.stage == SENT:
             self.stage = TOUCHED
-        had_head, self.came = self.stage == HEAD, 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserCallbackError:  # ours
@@ -251,22 +248,21 @@ class UpstreamConnection(asyncio.Protocol):
                 self.break_off(Failure.BROKEN, f"The model's process did not answer in HTTP ({error}).")
                 return
             self.is_spoilt = True
-        if self.parts:
-            self._take_body()
-        if had_head:
-            self.credit = credit_left(self.credit, len(data), self.came)
+        body = self._take_body() if self.parts else 0
         if self.stage == FINISHED and self.trouble is None:
             self._complete(exchange)
         else:
-            self._came_in_part(exchange, len(data))
+            self._came_in_part(exchange, len(data), body)
 
-    def _came_in_part(self, exchange: Exchange, number: int) -> None:
-        """Part of an answer has come: bound what is kept of it."""
+    def _came_in_part(self, exchange: Exchange, number: int, body: int) -> None:
+        """Part of an answer has come, with so many bytes of its body: bound what is kept of it."""
+        if self.stage == HEAD:
+            self.framing = framing_after(self.framing, number, body)
         if self.stage == TOUCHED:
             self.unread += number
             if self.unread > MOST_UNREAD_HEAD:
                 self.trouble = Failure.HEADERS_TOO_LARGE
-        elif self.credit < 0:
+        elif self.framing > MAX_FRAMING:
             self.break_off(Failure.BROKEN, TOO_MUCH_FRAMING)
             return
         elif self.trouble is None and self.size > self.counted and not exchange.is_over:
@@ -329,16 +325,17 @@ class UpstreamConnection(asyncio.Protocol):
         elif exchange.is_streamed:
             self.streaming = exchange.stream_began(status, fields)
 
-    def _take_body(self) -> None:
-        """Take what has come of the body in this read."""
-        if len(self.parts) > MANY:
+    def _take_body(self) -> int:
+        """Take what has come of the body in this read; return how many bytes that are."""
+        parts, exchange = self.parts, self.exchange
+        number = len(parts)
+        if number > MANY:
             self._rest()
-        part, exchange = taken(self.parts), self.exchange
-        self.came += len(part)
+        part = parts.pop() if number == 1 else taken(parts)
         if self.stage == FINISHED:  # an answer to HEAD has no body, and a request no second answer
             self.is_spoilt = True
         elif exchange is None or exchange.is_over or self.trouble is not None:
-            return
+            pass
         elif self.streaming:
             exchange.stream_part(part)
         else:
@@ -347,6 +344,7 @@ class UpstreamConnection(asyncio.Protocol):
                 self.trouble = Failure.TOO_LARGE
             else:
                 self.body = part if self.body is None else joined(self.body, part)
+        return len(part)
 
     def on_message_complete(self) -> None:
         if self.stage == HEAD:
