@@ -15,7 +15,7 @@ from hostmaker.kit.steps import finish
 from hostmaker.ports import StoreUnavailableError
 from hostmaker.telemetry.cell import merged
 from hostmaker.telemetry.retention import DAY_S, FORGOTTEN_AFTER_S, HOUR_S
-from hostmaker.telemetry.series import SeriesStore
+from hostmaker.telemetry.series import SeriesStore, TooManySeriesError
 
 T0 = 1_800_000_000  # a multiple of an hour
 ONE = Series("r", "Mine", "m", (("A", "1"), ("B", "2")))
@@ -249,3 +249,20 @@ def test_what_is_rolled_up_is_read_anew(store: SeriesStore, clock: Clock) -> Non
     for _ in range(5):
         store.sweep()
     assert len(sums(store, 1, length=60)) < 60
+
+
+def test_series_have_a_bound_and_what_is_known_goes_on(clock: Clock) -> None:
+    store = SeriesStore(None, clock, max_series=3)
+    many = [datum(T0, 1, Series("r", "Mine", "m", (("N", str(number)),))) for number in range(3)]
+    store.put(many)
+    with pytest.raises(TooManySeriesError, match="There are 3 metrics; at most 3 are kept"):
+        finish(store.store([many[0], datum(T0, 1, ONE)]))
+    assert sums(store, 60) == {}
+    finish(store.store([many[0]]))
+    assert [each.summary.total for each in store.buckets(many[0].series, T0, T0 + 60, 60)] == [2]
+
+
+def test_what_is_stored_in_pieces_is_all_there(store: SeriesStore) -> None:
+    data = [datum(T0 + 60 * number, number, resolution=60) for number in range(2000)]
+    assert sum(1 for _ in store.store(data)) > 5
+    assert sum(each.summary.count for each in store.buckets(ONE, T0, T0 + 120_000, 60)) == 2000

@@ -24,12 +24,13 @@ from hostmaker.telemetry.alarm_api import AlarmOperations
 from hostmaker.telemetry.alarm_engine import AlarmEngine
 from hostmaker.telemetry.alarm_schedule import Cadence
 from hostmaker.telemetry.alarm_store import AlarmStore
+from hostmaker.telemetry.errors import LimitExceeded
 from hostmaker.telemetry.metric_api import MetricOperations
 from hostmaker.telemetry.prometheus import prometheus_text
 from hostmaker.telemetry.publish import InService, Publisher, Serving, serving
 from hostmaker.telemetry.recent import recent
 from hostmaker.telemetry.rings import Counter
-from hostmaker.telemetry.series import SeriesStore
+from hostmaker.telemetry.series import SeriesStore, TooManySeriesError
 from hostmaker.telemetry.tally import NAMESPACE
 from hostmaker.telemetry.usage import usage_data
 
@@ -169,7 +170,10 @@ class Telemetry:
                 log.warning("old metrics are not removed: %s", error)
 
     def _put(self, data: Sequence[Datum]) -> Steps[None]:
-        yield from self._series.store(data)
+        try:
+            yield from self._series.store(data)
+        except TooManySeriesError as error:
+            raise LimitExceeded(f"{error} A metric is forgotten 455 days after its last value.") from error
         arrived: set[Series] = {datum.series for datum in data}
         self.alarms.data_arrived(arrived)
 

@@ -25,15 +25,20 @@ SWEPT_AT_ONCE = 200  # series: a sweep must not keep others waiting
 ROLLED_AT_ONCE = 1000  # cells of one series and period
 MAX_BUCKETS, MAX_WINDOWS = 4400, 2048  # remembered of a series: alarms look at the same ones again and again
 READ_AT_ONCE, MERGED_AT_ONCE = 300, 2000  # buckets, between two steps
+MAX_SERIES = 100_000  # each is in memory; our own count and are always kept
 STORED_AT_ONCE = 1000  # values of histograms and what every datum costs, between two steps
+
+
+class TooManySeriesError(Exception):
+    """Series that nobody has put into yet, beyond those that are kept."""
 
 
 class SeriesStore:
     """All series. Times are platform Unix seconds. Raises StoreUnavailableError when the disk does not serve."""
 
-    def __init__(self, path: Path | None, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path | None, now: Callable[[], float], max_series: int = MAX_SERIES) -> None:
         """Open the database at `path`, making or migrating it (None: in memory); raises SchemaTooNewError."""
-        self._now = now
+        self._now, self._max_series = now, max_series
         with translated():
             self.db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=5.0)
             self.db.create_function("merge_histograms", 2, merge_histograms, deterministic=True)
@@ -87,7 +92,15 @@ class SeriesStore:
         self._moved.clear()
 
     def store(self, data: Sequence[Datum]) -> Steps[None]:
-        """Add values that come from no ring and write them, some at a time."""
+        """Add values that come from no ring and write them, some at a time.
+
+        Raises TooManySeriesError, before anything is stored.
+        """
+        new = len({datum.series for datum in data if datum.series not in self._entries})
+        if new and len(self._entries) + new > self._max_series:
+            raise TooManySeriesError(
+                f"There are {len(self._entries):,} metrics; at most {self._max_series:,} are kept."
+            )
         piece: list[Datum] = []
         weight = 0
         for datum in data:
