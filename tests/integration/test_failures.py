@@ -54,7 +54,8 @@ def test_an_unknown_image(server: Server) -> None:
     server.create("unknown-image", container={"Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/my-model:1"})
     reason = failure_of(server, "unknown-image")
     assert reason.startswith("Please make sure all images included in the model for the production variant AllTraffic")
-    assert "Repositories known here: sagemaker-scikit-learn" in reason
+    known = reason.partition("Repositories known here: ")[2].partition(". ")[0].split(", ")
+    assert {"sagemaker-scikit-learn", "sagemaker-xgboost", "pytorch-inference"} <= set(known)
     assert "add-a-runtime" in reason
 
 

@@ -114,4 +114,5 @@ def test_any_bytes_are_read_or_refused(raw: bytes, tensor: bytes) -> None:
             rows = recordio.read_rows(data)
         except RecordError:
             continue
-        assert isinstance(rows, np.ndarray)
+        assert isinstance(rows, np.ndarray | csr_matrix)
+        assert rows.ndim == 2
