@@ -121,7 +121,7 @@ def test_no_instance_in_service_is_an_invocation_and_nothing_more(counted: Count
 def test_what_names_no_endpoint_is_counted_nowhere(counted: Counted) -> None:
     assert counted.gateway.ask(invocation(endpoint="other")).status == 400
     counted.counter.collect()
-    assert counted.series.find(REGION) == []
+    assert list(counted.series.find(REGION)) == []
 
 
 def test_a_client_that_leaves_says_nothing_of_the_model(counted: Counted) -> None:

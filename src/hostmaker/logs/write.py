@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 PREFIX = "[hostmaker] "
 TAIL_BYTES = 64 * 1024
+LOOKS, LOOK_AGAIN_S = 3, 0.001
 ORDERS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -24,13 +26,24 @@ def append_line(path: Path, text: str, prefix: str = PREFIX) -> None:
     except OSError:
         return
     try:
-        size = os.fstat(descriptor).st_size
-        has_end = not size or os.pread(descriptor, 1, size - 1) == b"\n"
-        os.write(descriptor, line if has_end else b"\n" + line)
+        os.write(descriptor, line if _ends_with_a_line(descriptor) else b"\n" + line)
     except OSError:
         return
     finally:
         os.close(descriptor)
+
+
+def _ends_with_a_line(descriptor: int) -> bool:
+    """Whether a log is empty or ends with a whole line; raises OSError.
+
+    The kernel lets a file grow before all of another process's line is in it, so an open end is looked at again.
+    """
+    for _ in range(LOOKS):
+        size = os.fstat(descriptor).st_size
+        if not size or os.pread(descriptor, 1, size - 1) == b"\n":
+            return True
+        time.sleep(LOOK_AGAIN_S)
+    return False
 
 
 def tail(path: Path, number: int) -> tuple[str, ...]:

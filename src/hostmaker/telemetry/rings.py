@@ -7,6 +7,7 @@ A ring is removed when its writer's life is over and everything in it is on disk
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,7 +106,10 @@ class Counter:
         """Remove a ring whose life is over, if everything that was read of it is on disk."""
         if not self._series.is_committed(path.name):
             return
-        path.unlink(missing_ok=True)
+        if path.is_dir():  # not ours, and in the place of one
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
         reader = self._readers.pop(path.name, None)
         if reader is not None:
             reader.close()
