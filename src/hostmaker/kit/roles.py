@@ -31,9 +31,6 @@ async def run_until_stopped(work: Coroutine[Any, Any, None], lifeline: int | Non
     `work` does before it first waits.
     """
     loop = asyncio.get_running_loop()
-    if pulse is not None:
-        os.set_blocking(pulse, False)
-        loop.call_later(PULSE_EVERY_S, _beat, loop, pulse)
     ended: asyncio.Future[str] = loop.create_future()
 
     def end(how: str) -> None:
@@ -46,6 +43,9 @@ async def run_until_stopped(work: Coroutine[Any, Any, None], lifeline: int | Non
         os.set_blocking(lifeline, False)
         loop.add_reader(lifeline, end, "orphaned")  # nothing is ever written: readable means closed
     task = asyncio.create_task(work)
+    if pulse is not None:
+        os.set_blocking(pulse, False)
+        loop.call_soon(_beat, loop, pulse)  # behind the first step of `work`
     task.add_done_callback(lambda _: end("done"))
     how = await ended
     if how != "done":
