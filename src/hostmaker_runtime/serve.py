@@ -14,6 +14,7 @@ import importlib.util
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 DEFAULT_MAX_BODY = 6 * 1024 * 1024
@@ -57,7 +58,7 @@ async def _serve(path: str, handler: Any) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    os.register_at_fork(after_in_child=_take_own_signals)
+    _tell_forks_apart()
     server = Server(handler.routes(), handler.failure, _threads(), _max_body())
     listener = await loop.create_unix_server(lambda: Connection(server), sock=listening_socket(path, BACKLOG))
     gc.collect()
@@ -69,14 +70,32 @@ async def _serve(path: str, handler: Any) -> None:
     await server.end(END_GRACE_S)
 
 
-def _take_own_signals() -> None:
-    """In a child that the model has forked: be ended by a signal, instead of telling the server's loop of it.
+_masks = threading.local()
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
-    The loop's descriptor for signals is shared: else a pool of processes that is terminated ends the server.
+
+def _tell_forks_apart() -> None:
+    """Have what the model forks be ended by a signal, instead of telling the server's loop of it.
+
+    The loop's descriptor for signals is shared: else a pool of processes that is terminated ends the server. Signals
+    wait while a child is being made, for it may be terminated before it has its own handlers.
     """
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals, after_in_child=_take_own_signals)
+
+
+def _hold_signals() -> None:
+    _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def _let_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.before)
+
+
+def _take_own_signals() -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _let_signals()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

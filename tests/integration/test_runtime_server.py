@@ -511,3 +511,23 @@ def test_sigterm_with_nothing_to_do(start: Callable[..., ModelServer]) -> None:
     server = start().wait()
     assert server.end() == 0
     assert not alive(server.process.pid)
+
+
+def test_children_that_are_ended_at_once_do_not_end_their_server(start: Callable[..., ModelServer]) -> None:
+    script = (
+        "import os, signal, time\n"
+        "def model_fn(d): pass\n"
+        "def transform_fn(m, b, c, a):\n"
+        "    for _ in range(int(b)):\n"
+        "        child = os.fork()\n"
+        "        if not child:\n"
+        "            time.sleep(20)\n"
+        "            os._exit(0)\n"
+        "        os.kill(child, signal.SIGTERM)\n"
+        "        ended = os.waitpid(child, 0)[1]\n"
+        "        if os.WTERMSIG(ended) != signal.SIGTERM: return str(ended), a\n"
+        "    return 'all ended', a\n"
+    )
+    server = start(script).wait()
+    assert server.ask(b"300").body == b"all ended"
+    assert server.ask(b"1").body == b"all ended"
