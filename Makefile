@@ -3,6 +3,7 @@
 PORT ?= 4747
 DATA_DIR ?= .hostmaker
 ONCE ?=
+WORKERS ?= 2
 BIN := .venv/bin
 SET_UP := .venv/.set-up
 
@@ -13,7 +14,7 @@ help:
 	@echo "make run     start a server, deploy the example and invoke it, stay up until Ctrl-C"
 	@echo "             (ONCE=1: end after the example; PORT=4747, 0 for any; DATA_DIR=.hostmaker)"
 	@echo "make check   formatting, lint, types, layers"
-	@echo "make test    make check, then all tests"
+	@echo "make test    make check, then all tests (WORKERS=2 files at a time)"
 	@echo "make compat  the SageMaker SDK, mlflow, the AWS CLI, old and new boto3, each in an environment of its own"
 	@echo "make bench   measure the gateway, the way to the first prediction, a rollback, pauses of control, a simulated day, explanations"
 	@echo "make soak    crash points by the hundred thousand, real processes killed under load (up to three hours)"
@@ -35,7 +36,7 @@ check: $(SET_UP)
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 compat: $(SET_UP)
 	$(BIN)/pytest tests/compat
