@@ -121,6 +121,13 @@ def test_xgboost_without_a_script(server: Server, boosters: Path, told: dict[str
     assert b"Unable to evaluate payload provided" in ask(server, "xgb", b"1,2", "text/csv")[2]
     assert ask(server, "xgb", b"a,b,c,d", "text/csv")[0] == 415
     assert ask(server, "xgb", b"x", "text/plain")[0] == 415
+    refused = ask(server, "xgb", b"[[1, 2]]", "application/json")
+    assert refused[::2] == (415, b"Content-type application/json is not supported.")
+    assert ask(server, "xgb", CSV_ROWS, "text/csv; label_size=0")[0] == 415
+    assert ask(server, "xgb", CSV_ROWS, "CSV")[2] == body
+    fewer = CSV_ROWS.splitlines()[0].rpartition(b",")[0]  # a pickle's features, or one less
+    assert ask(server, "xgb", fewer, "text/csv")[0] == 200
+    assert ask(server, "xgb", fewer + b",1,1", "text/csv")[0] == 400
     assert ask(server, "xgb", CSV_ROWS, "text/csv", "image/png")[0] == 406
 
 
@@ -147,6 +154,10 @@ def test_xgboost_averages_several_models_and_gives_what_is_chosen(
 def test_xgboost_with_a_script(server: Server, boosters: Path, told: dict[str, Any]) -> None:
     script = """
 import os, xgboost
+from sagemaker_xgboost_container import distributed, encoder
+from sagemaker_xgboost_container.data_utils import get_content_type, get_dmatrix
+def input_fn(body, content_type):
+    return encoder.csv_to_dmatrix(body) if content_type == "text/csv" else encoder.decode(body, content_type)
 def model_fn(model_dir):
     booster = xgboost.Booster()
     booster.load_model(os.path.join(model_dir, "number.json"))
@@ -158,6 +169,12 @@ def model_fn(model_dir):
     assert (status, kind, json.loads(body)) == (200, "application/json", pytest.approx(told["number"]))
     assert json.loads(ask(server, "xgb-script", SVM_ROWS, "text/libsvm")[2]) == pytest.approx(told["number"])
     assert ask(server, "xgb-script", b"x", "text/plain")[0] == 415
+    assert ask(server, "xgb-script", CSV_ROWS + b"\n", "text/csv")[0] == 500  # a row more, of another length
+    answer = ask(server, "xgb-script", CSV_ROWS, "text/csv", "text/csv")
+    assert (answer[1], [float(line) for line in answer[2].splitlines()]) == (
+        "text/csv; charset=utf-8",
+        pytest.approx(told["number"]),
+    )
     assert ask(server, "xgb-script", CSV_ROWS, "text/csv", "image/png")[0] == 406
 
 

@@ -4,18 +4,28 @@ Bodies and results are drawn from what clients send and models give, with a seed
 too, if not with the same words.
 """
 
+import contextlib
+import importlib.machinery
+import io
+import json
+import os
 import random
 import sys
+import types
 import warnings
 
 import numpy as np
 from sagemaker_containers import _encoders as classic
 from sagemaker_containers import _errors
 from sagemaker_inference import decoder, encoder, errors, utils
+from sagemaker_inference.default_inference_handler import DefaultInferenceHandler
+from sagemaker_inference.transformer import Transformer
 from werkzeug.utils import get_content_type
 
 from hostmaker_runtime import classic_formats, flask_answers, toolkit_formats
 from hostmaker_runtime.errors import ClientError, UnsupportedFormatError
+from hostmaker_runtime.http_messages import Request
+from hostmaker_runtime.toolkit import Context, Framework, Handler
 
 warnings.filterwarnings("ignore")
 CASES = 4000
@@ -75,6 +85,91 @@ def as_float32(decode):
     return lambda body, kind: decode(body, kind).astype("float32")
 
 
+SCRIPTS = {
+    "no function": {},
+    "a pair": {"output_fn": lambda prediction, accept: (str(prediction), "x/y")},
+    "an object": {"output_fn": lambda prediction, accept: {"a": [1, None]}},
+    "nothing": {"output_fn": lambda prediction, accept: None},
+    "what it is given": {
+        "input_fn": lambda body, kind: (type(body), kind),
+        "output_fn": lambda seen, accept: str(seen),
+    },
+    "an error": {"predict_fn": lambda data, model: 1 / 0},
+    "too many arguments": {"predict_fn": lambda a, b, c, d: a},
+    "a transform_fn": {"transform_fn": lambda model, body, kind, accept: ("whole", "x/y")},
+    "half a pair": {"output_fn": lambda prediction, accept: ("half",)},
+    "no JSON": {"output_fn": lambda prediction, accept: np.array([1.5])},
+}
+
+
+class Defaults(DefaultInferenceHandler):
+    """A model that gives back what it gets."""
+
+    def default_model_fn(self, model_dir):
+        return model_dir
+
+    def default_predict_fn(self, data, model):
+        return data
+
+
+class OurDefaults(Framework):
+    """The same."""
+
+    def model_fn(self, model_dir):
+        return model_dir
+
+    def predict_fn(self, data, model):
+        return data
+
+
+def script_of(functions):
+    """Make a module of functions, which both find by its name."""
+    module = types.ModuleType("drawn_script")
+    module.__spec__ = importlib.machinery.ModuleSpec("drawn_script", None)
+    module.__dict__.update(functions)
+    sys.modules["drawn_script"] = module
+    os.environ["SAGEMAKER_PROGRAM"] = "drawn_script.py"
+    return module
+
+
+def by_transformer(functions, body, headers):
+    """Return status, type and body as sagemaker-inference and multi-model-server make them; an error by its message."""
+    script_of(functions)
+    context = Context("/model", request_of(body, headers))
+    (answer,) = Transformer(Defaults()).transform([{"body": body}], context)
+    if context.status:
+        return repr((context.status, answer.split("\n")[0]))
+    try:
+        whole = answer if isinstance(answer, (str, bytes)) else json.dumps(answer, indent=2)
+    except TypeError:
+        return repr(503)
+    return repr((200, context.content_type, whole.encode() if isinstance(whole, str) else whole))
+
+
+def by_handler(functions, body, headers):
+    """Return the same, as our handler makes it."""
+    handler = Handler("/model", script_of(functions), OurDefaults())
+    with contextlib.redirect_stdout(io.StringIO()):
+        handler.load_model()
+    try:
+        answer = handler.invoke(request_of(body, headers))
+    except Exception as error:
+        answer = handler.failure(error)
+    if answer.status == 503:
+        return repr(503)
+    if answer.status != 200:
+        return repr((answer.status, answer.body.decode().split("\n")[0]))
+    return repr((200, answer.content_type.decode(), answer.body))
+
+
+def request_of(body, headers):
+    """Make a request."""
+    request = Request()
+    request.body = body
+    request.headers = {name.lower().encode(): value.encode() for name, value in headers.items()}
+    return request
+
+
 def main():
     chance = random.Random(20)
     wrong, seen = [], {}
@@ -105,6 +200,13 @@ def main():
     kinds = ("text/csv", "text/csv; charset=x", "TEXT/CSV", "a/b", "a/b+xml", "", *flask_answers.TEXT_TYPES)
     for kind in kinds:
         compare("charset", lambda kind: get_content_type(kind, "utf-8"), flask_answers.with_charset, kind)
+    for name, functions in SCRIPTS.items():
+        for body in (b"1,2\n3,4", b"[1, 2]", b"", b"a,b", b"\xff"):
+            for kind in ("text/csv", "application/json", "text/plain", "text/csv; charset=utf-8", None):
+                for accept in ("", "*/*", "text/csv", "text/csv, application/json", "a/b", "application/x-npy"):
+                    headers = {"Content-Type": kind, "Accept": accept}
+                    sent = {header: value for header, value in headers.items() if value}
+                    compare(f"toolkit with {name}", by_transformer, by_handler, functions, body, sent)
     print(", ".join(f"{count} of {what}" for what, count in seen.items()))
     if wrong:
         sys.exit(f"{len(wrong)} differ:\n" + "\n".join(wrong[:30]))
