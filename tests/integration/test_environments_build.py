@@ -68,7 +68,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
 def test_it_runs_and_is_what_the_image_is(built: tuple[Path, str, list[str]]) -> None:
     python, digest, said = built
     code = (
-        "import sys, json, sklearn, pandas, numpy, scipy, joblib, httptools, uvloop\n"
+        "import sys, json, sklearn, pandas, numpy, scipy, joblib, httptools, uvloop, pip, pkg_resources\n"
         "from sklearn.linear_model import LogisticRegression\n"
         "model = LogisticRegression().fit(pandas.DataFrame(numpy.eye(2)), [0, 1])\n"
         "print(json.dumps([sklearn.__version__, pandas.__version__, numpy.__version__, sys.prefix]))"

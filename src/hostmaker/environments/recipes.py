@@ -11,7 +11,8 @@ from hostmaker.environments.choice import Choice, choose_release
 from hostmaker.environments.interpreters import find_interpreters, own_interpreter
 from hostmaker.environments.lock import Recipe
 
-ALWAYS = ("pip",)  # scripts run it, and every image has it
+# Scripts run pip, and import pkg_resources, which setuptools has until release 81; every image has them.
+ALWAYS = ("pip", "setuptools<82")
 
 
 def recipe_for(match: Match, python: str | None, say: Callable[[str], None]) -> Recipe:

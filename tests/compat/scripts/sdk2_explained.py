@@ -78,7 +78,7 @@ def explained(answer: dict) -> list:
 
 answer = predictor.predict([[8, 30], [0, 2]])
 assert list(answer) == ["version", "predictions", "label_headers", "explanations"], answer
-assert answer["predictions"] == {"content_type": "text/csv", "data": "31.0\n1.0\n"}, answer
+assert answer["predictions"] == {"content_type": "text/csv; charset=utf-8", "data": "31.0\n1.0\n"}, answer
 assert answer["label_headers"] == ["wage"], answer
 assert explained(answer) == [{"hours": 16.0, "age": 5.0}, None], answer
 assert predictor.predict([[0, 2]])["explanations"] == {}
