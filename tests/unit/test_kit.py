@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -64,6 +65,19 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == b"two"
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_two_threads_write_one_file(tmp_path: Path) -> None:
+    path, contents = tmp_path / "f", {b"a" * 5000, b"b" * 5000}
+
+    def write(content: bytes) -> None:
+        for _ in range(50):
+            write_atomically(path, content)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(write, contents))
+    assert path.read_bytes() in contents
+    assert os.listdir(tmp_path) == ["f"]
 
 
 def test_a_lock_has_one_holder(tmp_path: Path) -> None:
