@@ -31,7 +31,7 @@ def hostile(target: Target) -> attacker.Target:
     return attacker.Target(target.run_dir, target.port, target.store_port)
 
 
-# One of some hundred runs of it has an invocation refused for want of room: it is left to the soak until that is mended.
+# Seldom an invocation beside it is refused for want of room: it is left to the soak until that is mended.
 IN_SOAK_ONLY = "model: stream that nobody reads"
 
 
